@@ -25,14 +25,14 @@
 #define WEIR_VERSION_MINOR 1
 #define WEIR_VERSION_PATCH 0
 
-#define WEIR_API          __attribute__((visibility("default")))
-#define WEIR_MUST_USE     __attribute__((warn_unused_result))
-#define WEIR_CLEANUP(fn)  __attribute__((cleanup(fn)))
+#define WEIR_API __attribute__((visibility("default")))
+#define WEIR_MUST_USE __attribute__((warn_unused_result))
+#define WEIR_CLEANUP(fn) __attribute__((cleanup(fn)))
 #define WEIR_FORMAT(a, b) __attribute__((format(printf, a, b)))
 
 #ifdef __cplusplus
 #define WEIR_BEGIN extern "C" {
-#define WEIR_END   }
+#define WEIR_END }
 #else
 #define WEIR_BEGIN
 #define WEIR_END

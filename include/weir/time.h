@@ -10,9 +10,9 @@ WEIR_BEGIN
 /* A point on CLOCK_MONOTONIC, or a duration; it stands still while the machine is suspended. */
 typedef int64_t weir_ns;
 
-#define WEIR_US      ((weir_ns)1000)
-#define WEIR_MS      ((weir_ns)1000 * WEIR_US)
-#define WEIR_SEC     ((weir_ns)1000 * WEIR_MS)
+#define WEIR_US ((weir_ns)1000)
+#define WEIR_MS ((weir_ns)1000 * WEIR_US)
+#define WEIR_SEC ((weir_ns)1000 * WEIR_MS)
 #define WEIR_FOREVER INT64_MAX
 
 /* The time now, read afresh. Any thread. clock_gettime(2). */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* weir/run.h -- starting the runtime: options, what the kernel gave, the log. */
+#ifndef WEIR_RUN_H
+#define WEIR_RUN_H
+
+#include "weir/task.h"
+#include "weir/time.h"
+
+WEIR_BEGIN
+
+enum weir_backend {
+    WEIR_BACKEND_AUTO, /* io_uring if it works here, else epoll */
+    WEIR_BACKEND_URING,
+    WEIR_BACKEND_EPOLL
+};
+
+enum weir_log_level { WEIR_LOG_ERROR, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG_SILENT };
+
+/* Receives one line without its newline. It is called on the thread that speaks, must not call
+ * weir, and must copy `msg` to keep it. */
+typedef void weir_log_fn(enum weir_log_level level, const char *msg, void *user);
+
+/*
+ * Zero in any field means its default. WEIR_OPTS fills `size`, so the struct can grow. Every option
+ * has an environment variable, which counts where the option is 0; docs/guide/options.md lists
+ * names, defaults and limits. -1 in the two linger fields means no budget at all.
+ */
+struct weir_opts {
+    size_t size;
+    unsigned cores; /* 1 for now */
+    enum weir_backend backend;
+    size_t stack_bytes;         /* per task; reserved, committed on touch */
+    size_t guard_bytes;         /* below every stack */
+    size_t recv_pool_bytes;     /* per core; bounds every borrowed buffer */
+    unsigned sq_entries;        /* of the submission ring */
+    unsigned run_budget;        /* tasks run per turn of the loop */
+    unsigned tasks_max;         /* live tasks; at it weir_spawn gives -EAGAIN */
+    unsigned sockets_max;       /* open sockets and listeners; at it -EMFILE */
+    weir_ns linger_ns;          /* how long weir_close may work on bytes still unsent or unread */
+    weir_ns linger_canceled_ns; /* the same when the closing task is already cancelled */
+    size_t nofile;              /* raise RLIMIT_NOFILE to this before starting */
+    enum weir_log_level log_level; /* lines above it are counted, not written; 0: WARN */
+    weir_log_fn *log;              /* 0: to stderr */
+    void *log_user;
+};
+
+#define WEIR_OPTS(...) (&(struct weir_opts){.size = sizeof(struct weir_opts), __VA_ARGS__})
+
+/* For C++, and for options that are set one by one: all zero but `size`. */
+WEIR_API void weir_opts_init(struct weir_opts *opts);
+
+/* Runs `main_fn` as the first task, on the calling thread, and gives its result once every task is
+ * gone. `opts` may be NULL. -EINVAL: a wrong option, which the log names with its limit. -EPERM:
+ * this thread runs weir already. Else what kept the runtime from starting: -ENOSYS, -EPERM or
+ * -ENOMEM of the required backend, -EMFILE. May be called any number of times per process, and from
+ * several threads at once. */
+WEIR_API int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg);
+
+/* What the kernel gave. Bits that epoll cannot have stay 0 there. */
+#define WEIR_CAP_DEFER_TASKRUN (1u << 0)
+#define WEIR_CAP_COOP_TASKRUN (1u << 1)
+#define WEIR_CAP_SINGLE_ISSUER (1u << 2)
+#define WEIR_CAP_REGISTERED_RING (1u << 3)
+#define WEIR_CAP_EXT_ARG (1u << 4)
+#define WEIR_CAP_MULTISHOT_ACCEPT (1u << 5)
+#define WEIR_CAP_MULTISHOT_POLL (1u << 6)
+#define WEIR_CAP_NO_IOWAIT (1u << 7)
+#define WEIR_CAP_PWAIT2 (1u << 8) /* epoll: nanosecond waits */
+
+struct weir_caps {
+    enum weir_backend backend;
+    unsigned features;   /* WEIR_CAP_* */
+    unsigned sq_entries; /* 0 on epoll */
+    unsigned cq_entries;
+    char reason[160]; /* why this backend: "io_uring works", "io_uring_setup: EPERM", ... */
+};
+
+/* The calling task's core. -EPERM outside the runtime. */
+WEIR_API int weir_caps(struct weir_caps *out);
+
+/* "uring", "epoll" or "auto". */
+WEIR_API const char *weir_backend_name(enum weir_backend backend);
+
+WEIR_END
+
+#endif /* WEIR_RUN_H */

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir/scope.h -- who owns tasks, and how long things may take.
+ *
+ *     root scope                       cancelling a scope, or the end of a deadline, reaches all
+ *       main                           that hangs below it: the opener's own waits and every task
+ *         WEIR_SCOPE(conns, WEIR_ALL)  of the scope, up to a shield
+ *           conn  conn  conn
+ *             WEIR_WITHIN(3 * WEIR_SEC)
+ *
+ * Children of a scope never outlive it, so they may point into the opener's stack: declare what
+ * they point to *before* the scope, because C runs clean-ups in reverse order. A task inherits the
+ * deadlines, cancellation and shields in force where its scope was opened.
+ *
+ * Scopes and deadlines belong to the task that opened them and live in its memory. Only it waits
+ * for, closes or leaves them; a scope still open when its task returns ends the process with a
+ * message.
+ */
+#ifndef WEIR_SCOPE_H
+#define WEIR_SCOPE_H
+
+#include "weir/time.h"
+
+WEIR_BEGIN
+
+enum weir_policy {
+    WEIR_ALL,     /* wait for all; their results are theirs */
+    WEIR_FIRST_OK /* the first success cancels the rest; its index is the result */
+};
+
+struct weir_scope {
+    uint64_t priv[24];
+};
+
+/* Opens a scope in the calling task. Declares nothing: prefer WEIR_SCOPE. */
+WEIR_API void weir_scope_open(struct weir_scope *scope, enum weir_policy policy);
+
+/* Cancels the children and the opener's own waits, until the scope is closed. Idempotent. Any task
+ * of the same core. */
+WEIR_API void weir_scope_cancel(struct weir_scope *scope);
+
+/* Joins the children. ALL: 0. FIRST_OK: the index, in order of spawning, of the child that won,
+ * else the last error; -ECHILD without any child. The waiter's own interruption is -ECANCELED or
+ * -ETIMEDOUT: if it also covers the scope, all children are cancelled and joined first; only a
+ * deadline entered after the scope was opened returns early, with weir_scope_live() > 0. [wait] */
+WEIR_API WEIR_MUST_USE int weir_scope_wait(struct weir_scope *scope);
+
+/* Children that have not ended. */
+WEIR_API unsigned weir_scope_live(const struct weir_scope *scope);
+
+/* The first error of a child so far, or 0. */
+WEIR_API int weir_scope_result(const struct weir_scope *scope);
+
+/* Cancels, joins, unlinks. Immune to cancellation. A closed or zeroed scope may be closed again. */
+WEIR_API void weir_scope_close(struct weir_scope *scope);
+
+/* Declares scope `name`, closed on every way out of the enclosing block. */
+#define WEIR_SCOPE(name, policy)                                   \
+    struct weir_scope name WEIR_CLEANUP(weir_scope_close) = {{0}}; \
+    weir_scope_open(&(name), (policy))
+
+struct weir_deadline {
+    uint64_t priv[16];
+};
+
+/* From now on, [wait] calls of this task, and of scopes it opens, fail with -ETIMEDOUT once
+ * `from_now` has passed; with zero or less, at once; with WEIR_FOREVER, never. */
+WEIR_API void weir_deadline_enter(struct weir_deadline *deadline, weir_ns from_now);
+
+/* Ends a deadline or a shield. One that was left, or is zeroed, may be left again. */
+WEIR_API void weir_deadline_leave(struct weir_deadline *deadline);
+
+/* Hides outer cancellation and outer deadlines; `budget` replaces them, cut to what an outer shield
+ * has left. */
+WEIR_API void weir_shield_enter(struct weir_deadline *shield, weir_ns budget);
+
+#define WEIR__CAT2(a, b) a##b
+#define WEIR__CAT(a, b) WEIR__CAT2(a, b)
+#define WEIR__DEADLINE(name, enter, duration)                            \
+    struct weir_deadline name WEIR_CLEANUP(weir_deadline_leave) = {{0}}; \
+    enter(&(name), (duration))
+
+/* From here to the end of the block, [wait] calls fail with -ETIMEDOUT after `from_now`. */
+#define WEIR_WITHIN(from_now) \
+    WEIR__DEADLINE(WEIR__CAT(weir__deadline, __LINE__), weir_deadline_enter, (from_now))
+
+/* From here to the end of the block, outer cancellation and deadlines are hidden. */
+#define WEIR_SHIELD(budget) \
+    WEIR__DEADLINE(WEIR__CAT(weir__deadline, __LINE__), weir_shield_enter, (budget))
+
+WEIR_END
+
+#endif /* WEIR_SCOPE_H */

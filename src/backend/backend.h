@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backend -- the seam: how a core talks to whatever does its I/O.
+ *
+ *        op/ (slots, state machines, re-arming, drain)          the same code on every backend
+ *          |  try     |  stage, cancel     |  enter             ^  completions {token, res, flags}
+ *          v          v                    v                    |
+ *        uring/                 epoll/                 sim/
+ *
+ * The seam sits at the completion boundary. A request is staged under a token that the caller
+ * chose; later, `enter` delivers completions that carry the token. What a completion means, whether
+ * to try again, and who waits for it, is decided above.
+ *
+ * One page of contract
+ *
+ *   stage    Takes a request over, or refuses it with -EAGAIN when there is no room even after a
+ *            flush; nothing has happened then, and the caller offers it again after the next
+ *            enter. Nothing else is an error here: a bad descriptor shows as a completion.
+ *            The memory that the request names (buffer, message, socket address) stays untouched
+ *            and alive until the terminal completion. Nothing is delivered before the next enter.
+ *   complete Every staged request gets exactly one terminal completion, the one without
+ *            WI_CQE_MORE. Only a request with WI_REQ_MULTI may get others before it, and it may end
+ *            at any time (res >= 0 included): who still wants it stages it again.
+ *            Completions of different requests come in any order.
+ *   results  As the system call of that name: a count or descriptor, or a negative errno. Sends and
+ *            receives may be short. A POLL gives the events seen, and speaks of *edges*: it may be
+ *            silent about what was reported before, so its user remembers readiness and reads until
+ *            -EAGAIN or a short count. A POLL request reports a state that holds when it is staged.
+ *   cancel   Asks that the request of a token ends soon; -EAGAIN as for stage. It gets a completion
+ *            of its own, the token with WI_TOKEN_CANCEL set: 0 found, -ENOENT not found, -EALREADY
+ *            too late to stop. The target's own terminal completion comes before or after it, and
+ * is -ECANCELED or, when it won the race, its result. Cancelling what is not there is legal. enter
+ * Submits all that is staged; then, if no completion is at hand, waits for one, for a wake or until
+ * the instant `until`. Fills up to `max` completions and returns how many. `until` at or before now
+ * (WI_ENTER_NOW) never blocks and costs no system call when there is nothing to submit or to fetch.
+ * It may return 0 early, for no reason. -EINTR, -EAGAIN, -EBUSY: nothing is lost; the caller reaps,
+ * then enters again. try      Attempts RECV, SEND, SENDMSG or ACCEPT now, without blocking and
+ * without a token: the result, or -EAGAIN. EINTR is retried inside. Never raises SIGPIPE. ctl
+ * Whatever is quick and has no waiting in it: create, bind, listen, options, names, shutdown,
+ * close. attach   Makes the backend's word for a descriptor before its first request; detach gives
+ * it back once no request is in flight on it and before the descriptor is closed. wake     From any
+ * thread: an enter that blocks, or the next one, returns soon. Never lost. close    With nothing in
+ * flight. Afterwards the kernel holds nothing of ours.
+ *
+ * Everything but `wake` belongs to the thread that opened the backend.
+ */
+#ifndef WI_BACKEND_BACKEND_H
+#define WI_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "weir/run.h"
+#include "weir/time.h"
+
+#define WI_ENTER_NOW INT64_MIN
+
+/* ------------------------------------------------------------------------------------ tokens ---
+ */
+
+/* slot:32 | generation:31 | cancel:1. The lowest bit marks the completion of a cancel. */
+#define WI_TOKEN_CANCEL UINT64_C(1)
+#define WI_TOKEN_GEN_BITS 31
+
+static inline uint64_t wi_token(uint32_t slot, uint32_t generation)
+{
+    return (uint64_t)slot << 32 | (uint64_t)generation << 1;
+}
+
+static inline uint32_t wi_token_slot(uint64_t token)
+{
+    return (uint32_t)(token >> 32);
+}
+
+static inline uint32_t wi_token_generation(uint64_t token)
+{
+    return (uint32_t)token >> 1;
+}
+
+/* ---------------------------------------------------------------------------------- requests ---
+ */
+
+enum wi_opcode {
+    WI_OP_NOP,  /* completes with 0 */
+    WI_OP_POLL, /* events; WI_REQ_MULTI: until cancelled. poll(2) bits, POLLERR and POLLHUP implied
+                 */
+    WI_OP_ACCEPT, /* gives a descriptor, O_NONBLOCK and O_CLOEXEC; WI_REQ_MULTI: one after the other
+                   */
+    WI_OP_CONNECT, /* mem, len: the address */
+    WI_OP_RECV,    /* mem, len, msg_flags */
+    WI_OP_SEND,    /* mem, len, msg_flags; MSG_WAITALL asks for all of it and may still be short */
+    WI_OP_SENDMSG, /* mem: struct msghdr, msg_flags */
+    WI_OP_COUNT
+};
+
+#define WI_REQ_MULTI 1u
+
+struct wi_req {
+    uint8_t opcode; /* enum wi_opcode */
+    uint8_t flags;  /* WI_REQ_* */
+    uint16_t events;
+    int32_t fd;
+    void *word; /* from attach */
+    void *mem;
+    uint32_t len;
+    uint32_t msg_flags; /* MSG_NOSIGNAL is implied by sends */
+};
+
+struct wi_cqe {
+    uint64_t token;
+    int32_t res;
+    uint32_t flags; /* WI_CQE_* */
+};
+
+#define WI_CQE_MORE 1u /* not the last one of its request */
+
+/* --------------------------------------------------------------------------------------- ctl ---
+ */
+
+enum wi_ctl_what {
+    WI_CTL_SOCKET, /* a = domain, b = type, c = protocol -> descriptor, non-blocking, close-on-exec
+                    */
+    WI_CTL_BIND,   /* mem, len: address */
+    WI_CTL_LISTEN, /* a = backlog */
+    WI_CTL_SETOPT, /* a = level, b = name, mem, len: value */
+    WI_CTL_GETOPT, /* a = level, b = name, mem, len: value out; returns its length */
+    WI_CTL_LOCALNAME, /* mem, len: address out; returns its length */
+    WI_CTL_PEERNAME,  /* mem, len: address out; returns its length */
+    WI_CTL_SHUTDOWN,  /* a = SHUT_RD, SHUT_WR or SHUT_RDWR */
+    WI_CTL_CLOSE,     /* the descriptor is gone whatever the result */
+    WI_CTL_STATPATH,  /* mem: path -> *aux = {device, inode} of a socket file; -ENOTSOCK for others
+                       */
+    WI_CTL_UNLINK     /* mem: path */
+};
+
+struct wi_ctl {
+    enum wi_ctl_what what;
+    int fd;
+    int a, b, c;
+    void *mem;
+    uint32_t len;
+    uint64_t *aux;
+};
+
+/* ---------------------------------------------------------------------------------- the seam ---
+ */
+
+struct wi_backend;
+
+struct wi_backend_ops {
+    int (*stage)(struct wi_backend *be, uint64_t token, const struct wi_req *req);
+    int (*cancel)(struct wi_backend *be, uint64_t token);
+    int (*enter)(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
+    ssize_t (*try)(struct wi_backend *be, const struct wi_req *req);
+    int (*ctl)(struct wi_backend *be, const struct wi_ctl *ctl);
+    int (*attach)(struct wi_backend *be, int fd, void **word); /* 0 or -ENOMEM */
+    void (*detach)(struct wi_backend *be, int fd, void *word);
+    void (*wake)(struct wi_backend *be);
+    weir_ns (*now)(struct wi_backend *be);
+    uint64_t (*entropy)(struct wi_backend *be);
+    void (*close)(struct wi_backend *be);
+};
+
+/* Each backend embeds this as its first member. */
+struct wi_backend {
+    const struct wi_backend_ops *ops;
+    struct weir_caps caps;
+    int wake_fd; /* a POLL on it, kept armed by the engine, is what `wake` completes */
+};
+
+struct wi_backend_config {
+    unsigned sq_entries;   /* ring size; the completion ring has at least four times as many */
+    unsigned features_off; /* WEIR_CAP_* bits that must not be used, to exercise the fallbacks */
+};
+
+/* Why a backend could not be opened, for a person: names the thing, the value and the limit. */
+struct wi_why {
+    char text[256];
+};
+
+/* Opens the named backend on the calling thread, or says why not. WEIR_BACKEND_AUTO tries io_uring
+ * and takes epoll if that is refused; `why` then says what stood against the first. 0, or the
+ * error of what failed; nothing is left open then. */
+int wi_backend_open(struct wi_backend **out, enum weir_backend which,
+                    const struct wi_backend_config *config, struct wi_why *why);
+
+int wi_uring_open(struct wi_backend **out, const struct wi_backend_config *config,
+                  struct wi_why *why);
+int wi_epoll_open(struct wi_backend **out, const struct wi_backend_config *config,
+                  struct wi_why *why);
+
+#endif /* WI_BACKEND_BACKEND_H */
