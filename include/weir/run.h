@@ -14,7 +14,13 @@ enum weir_backend {
     WEIR_BACKEND_EPOLL
 };
 
-enum weir_log_level { WEIR_LOG_ERROR, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG_SILENT };
+enum weir_log_level {
+    WEIR_LOG_DEFAULT, /* WARN */
+    WEIR_LOG_ERROR,
+    WEIR_LOG_WARN,
+    WEIR_LOG_INFO,
+    WEIR_LOG_SILENT /* nothing at all; lines are still counted */
+};
 
 /* Receives one line without its newline. It is called on the thread that speaks, must not call
  * weir, and must copy `msg` to keep it. */
@@ -39,7 +45,7 @@ struct weir_opts {
     weir_ns linger_ns;          /* how long weir_close may work on bytes still unsent or unread */
     weir_ns linger_canceled_ns; /* the same when the closing task is already cancelled */
     size_t nofile;              /* raise RLIMIT_NOFILE to this before starting */
-    enum weir_log_level log_level; /* lines above it are counted, not written; 0: WARN */
+    enum weir_log_level log_level; /* lines above it are counted, not written */
     weir_log_fn *log;              /* 0: to stderr */
     void *log_user;
 };

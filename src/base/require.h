@@ -11,14 +11,13 @@
 #define WI_BASE_REQUIRE_H
 
 /* Ends the process with one line on stderr; `kind` says whose mistake it is. */
-__attribute__((noreturn, cold, format(printf, 4, 5))) void wi_die(const char *kind,
-                                                                  const char *file, int line,
-                                                                  const char *format, ...);
+__attribute__((noreturn, cold, format(printf, 4, 5))) void
+wi_die(const char *kind, const char *file, int line, const char *format, ...);
 
-#define WEIR_REQUIRE(cond, ...)                                                                   \
+#define WEIR_REQUIRE(cond, ...) \
     (__builtin_expect(!(cond), 0) ? wi_die("misuse", __FILE__, __LINE__, __VA_ARGS__) : (void)0)
 
-#define wi_assert(cond)                                                                           \
+#define wi_assert(cond) \
     (__builtin_expect(!(cond), 0) ? wi_die("bug", __FILE__, __LINE__, "%s", #cond) : (void)0)
 
 #endif /* WI_BASE_REQUIRE_H */

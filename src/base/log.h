@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log -- lines for a person, to the sink that the user chose.
+ *
+ * A line counts even when it is not written: because its level is silenced, or because a burst
+ * spent the allowance (LINES_PER_SECOND of each level). The first line after a burst says how many
+ * were dropped. One per run; the thread that speaks is the run's own.
+ */
+#ifndef WI_BASE_LOG_H
+#define WI_BASE_LOG_H
+
+#include <stdint.h>
+
+#include "weir/run.h"
+
+struct wi_log {
+    weir_log_fn *fn;
+    void *user;
+    enum weir_log_level level; /* lines above it are only counted */
+    struct wi_log_count {
+        uint64_t said; /* all of them, written or not */
+        uint64_t dropped;
+        weir_ns second; /* start of the second that `spent` belongs to */
+        unsigned spent;
+    } count[WEIR_LOG_SILENT];
+};
+
+/* `fn` NULL writes to stderr as "weir: text". */
+void wi_log_init(struct wi_log *log, weir_log_fn *fn, void *user, enum weir_log_level level);
+
+__attribute__((format(printf, 3, 4))) void wi_log(struct wi_log *log, enum weir_log_level level,
+                                                  const char *format, ...);
+
+#endif /* WI_BASE_LOG_H */
