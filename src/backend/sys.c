@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* sys -- mechanism; the contract is in sys.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4 */
+#endif
+#include "backend/sys.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/require.h"
+
+static ssize_t attempt(const struct wi_req *req)
+{
+    int flags = (int)req->msg_flags | MSG_DONTWAIT;
+    switch (req->opcode) {
+    case WI_OP_RECV:
+        return recv(req->fd, req->mem, req->len, flags);
+    case WI_OP_SEND:
+        return send(req->fd, req->mem, req->len, flags | MSG_NOSIGNAL);
+    case WI_OP_SENDMSG:
+        return sendmsg(req->fd, req->mem, flags | MSG_NOSIGNAL);
+    case WI_OP_ACCEPT:
+        return accept4(req->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    default:
+        wi_assert(!"an operation that can be tried");
+        return -1;
+    }
+}
+
+ssize_t wi_sys_try(const struct wi_req *req)
+{
+    for (;;) {
+        ssize_t result = attempt(req);
+        if (result >= 0)
+            return result;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+static int result_of(int result)
+{
+    return result < 0 ? -errno : result;
+}
+
+/* For the calls that fill memory and say how much: the length, or the error. */
+static int length_of(int result, const socklen_t *length)
+{
+    return result < 0 ? -errno : (int)*length;
+}
+
+static int stat_socket(const char *path, uint64_t *aux)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return -errno;
+    if (!S_ISSOCK(st.st_mode))
+        return -ENOTSOCK;
+    aux[0] = st.st_dev;
+    aux[1] = st.st_ino;
+    return 0;
+}
+
+int wi_sys_ctl(const struct wi_ctl *ctl)
+{
+    socklen_t length = ctl->len;
+    switch (ctl->what) {
+    case WI_CTL_SOCKET:
+        return result_of(socket(ctl->a, ctl->b | SOCK_NONBLOCK | SOCK_CLOEXEC, ctl->c));
+    case WI_CTL_BIND:
+        return result_of(bind(ctl->fd, ctl->mem, length));
+    case WI_CTL_LISTEN:
+        return result_of(listen(ctl->fd, ctl->a));
+    case WI_CTL_SETOPT:
+        return result_of(setsockopt(ctl->fd, ctl->a, ctl->b, ctl->mem, length));
+    case WI_CTL_GETOPT:
+        return length_of(getsockopt(ctl->fd, ctl->a, ctl->b, ctl->mem, &length), &length);
+    case WI_CTL_LOCALNAME:
+        return length_of(getsockname(ctl->fd, ctl->mem, &length), &length);
+    case WI_CTL_PEERNAME:
+        return length_of(getpeername(ctl->fd, ctl->mem, &length), &length);
+    case WI_CTL_SHUTDOWN:
+        return result_of(shutdown(ctl->fd, ctl->a));
+    case WI_CTL_CLOSE:
+        /* Never again after EINTR: Linux has freed the number by then, and another thread may
+         * own it (close(2), "Dealing with error returns"). */
+        return result_of(close(ctl->fd));
+    case WI_CTL_STATPATH:
+        return stat_socket(ctl->mem, ctl->aux);
+    case WI_CTL_UNLINK:
+        return result_of(unlink(ctl->mem));
+    }
+    wi_assert(!"a control call");
+    return -EINVAL;
+}
+
+int wi_wake_fd_open(void)
+{
+    return result_of(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+}
+
+void wi_wake_fd_kick(int fd)
+{
+    static const uint64_t one = 1;
+    int saved = errno;
+    /* EAGAIN: the counter is full, so the descriptor is readable, which is all that matters. */
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = saved;
+}
+
+/* The finaliser of splitmix64: every input bit moves every output bit. */
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
+    return x ^ x >> 31;
+}
+
+uint64_t wi_sys_entropy(void)
+{
+    uint64_t value;
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) == (ssize_t)sizeof value)
+        return value;
+    /* Early in boot, or under a filter. Stack addresses are random, the clock goes on. */
+    return mix(mix((uint64_t)wi_clock_now()) ^ (uint64_t)(uintptr_t)&value);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys -- what both real backends do the same way: the calls that answer at once.
+ *
+ * `try`, `ctl`, the wake descriptor and entropy mean the same on io_uring and on epoll, so they
+ * exist once. Nothing here keeps state. wi_wake_fd_kick may be called from any thread, the rest
+ * belongs to the backend's own thread.
+ *
+ * Results are those of the system call, errors as a negative errno.
+ */
+#ifndef WI_BACKEND_SYS_H
+#define WI_BACKEND_SYS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "backend/backend.h"
+
+/* RECV, SEND, SENDMSG or ACCEPT, now: the result or -EAGAIN. EINTR is retried; no SIGPIPE. ACCEPT
+ * needs a listener with O_NONBLOCK, which every socket made by WI_CTL_SOCKET has: accept4(2) knows
+ * no MSG_DONTWAIT. */
+ssize_t wi_sys_try(const struct wi_req *req);
+
+/* Every WI_CTL_*. The length of a name that was cut is the one it would have had. */
+int wi_sys_ctl(const struct wi_ctl *ctl);
+
+/* An eventfd, non-blocking and close-on-exec, or an error. Closed by its owner. */
+int wi_wake_fd_open(void);
+
+/* Makes the descriptor readable, again if it is already. Any thread; does not touch errno, so it
+ * may be called from a signal handler. */
+void wi_wake_fd_kick(int fd);
+
+/* 64 bits that another run will not see: from the kernel, else from the clock and an address. */
+uint64_t wi_sys_entropy(void);
+
+#endif /* WI_BACKEND_SYS_H */
