@@ -167,6 +167,7 @@ struct wi_backend {
     const struct wi_backend_ops *ops;
     struct weir_caps caps;
     int wake_fd; /* a POLL on it, kept armed by the engine, is what `wake` completes */
+    bool more;   /* set by each enter: another one might find completions at once */
 };
 
 struct wi_backend_config {

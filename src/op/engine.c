@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* engine -- slots, staging, completions, alarms; the contract and the drawing are in engine.h. */
+#include "op/engine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/require.h"
+
+enum {
+    SLOTS_MIN = 64,
+    REAP_BATCH = 64, /* completions per enter: 1 KiB of stack */
+    REAP_MAX = 4096  /* completions per turn, so that tasks and timers get their share */
+};
+
+#define SLOT_NONE UINT32_MAX
+#define GENERATION_MASK ((UINT32_C(1) << WI_TOKEN_GEN_BITS) - 1)
+
+/* ------------------------------------------------------------------------------------- slots ---
+ */
+
+static int grow_slots(struct wi_engine *engine, uint32_t count)
+{
+    uint32_t room = engine->slot_count == 0 ? SLOTS_MIN : engine->slot_count;
+    while (room < count)
+        room *= 2;
+    if (room == engine->slot_count)
+        return 0;
+    struct wi_slot *slot = realloc(engine->slot, room * sizeof *slot);
+    if (slot == NULL)
+        return -ENOMEM;
+    for (uint32_t i = room; i-- > engine->slot_count;) {
+        slot[i] = (struct wi_slot){.generation = 1, .next_free = engine->slot_free_head};
+        engine->slot_free_head = i;
+    }
+    engine->slot = slot;
+    engine->slot_count = room;
+    return 0;
+}
+
+int wi_engine_reserve(struct wi_engine *engine, uint32_t count)
+{
+    if (count > SLOT_NONE / 2 - engine->reserved)
+        return -ENOMEM;
+    int rc = grow_slots(engine, engine->reserved + count);
+    if (rc == 0)
+        engine->reserved += count;
+    return rc;
+}
+
+void wi_engine_unreserve(struct wi_engine *engine, uint32_t count)
+{
+    wi_assert(engine->reserved >= count);
+    engine->reserved -= count;
+}
+
+static void take_slot(struct wi_engine *engine, struct wi_op *op)
+{
+    wi_assert(engine->slot_free_head !=
+              SLOT_NONE); /* else somebody starts what it did not reserve */
+    op->slot = engine->slot_free_head;
+    struct wi_slot *slot = &engine->slot[op->slot];
+    engine->slot_free_head = slot->next_free;
+    slot->op = op;
+    engine->busy++;
+}
+
+static void free_slot(struct wi_engine *engine, struct wi_op *op)
+{
+    struct wi_slot *slot = &engine->slot[op->slot];
+    wi_assert(slot->op == op);
+    slot->op = NULL;
+    slot->generation = (slot->generation + 1) & GENERATION_MASK;
+    slot->next_free = engine->slot_free_head;
+    engine->slot_free_head = op->slot;
+    engine->busy--;
+    op->state = WI_OP_IDLE;
+}
+
+static uint64_t token_of(const struct wi_engine *engine, const struct wi_op *op)
+{
+    return wi_token(op->slot, engine->slot[op->slot].generation);
+}
+
+__attribute__((noreturn, cold)) static void unknown_completion(const struct wi_engine *engine,
+                                                               const struct wi_cqe *cqe)
+{
+    uint32_t index = wi_token_slot(cqe->token);
+    const struct wi_slot *slot = index < engine->slot_count ? &engine->slot[index] : NULL;
+    wi_die("bug", __FILE__, __LINE__,
+           "completion of no live operation: slot %u generation %u res %d flags %x; %u slots, "
+           "%s now at generation %u, last completion generation %u res %d",
+           index, wi_token_generation(cqe->token), cqe->res, cqe->flags, engine->slot_count,
+           slot == NULL ? "no such slot" : (slot->op != NULL ? "busy" : "free"),
+           slot == NULL ? 0 : slot->generation,
+           slot == NULL ? 0 : wi_token_generation(slot->last_token),
+           slot == NULL ? 0 : slot->last_res);
+}
+
+/* ----------------------------------------------------------------------------------- staging ---
+ */
+
+static bool offer(struct wi_engine *engine, struct wi_op *op)
+{
+    if (engine->be->ops->stage(engine->be, token_of(engine, op), &op->req) < 0) {
+        engine->stats.refused++;
+        return false;
+    }
+    op->state = WI_OP_FLYING;
+    return true;
+}
+
+void wi_op_start(struct wi_engine *engine, struct wi_op *op)
+{
+    wi_assert(op->state == WI_OP_IDLE);
+    take_slot(engine, op);
+    wi_list_init(&op->link);
+    op->canceled = false;
+    engine->stats.started++;
+    /* Behind others that wait, so that requests of one descriptor keep their order. */
+    if (!wi_list_empty(&engine->unstaged) || !offer(engine, op)) {
+        op->state = WI_OP_WAITING;
+        wi_list_push_back(&engine->unstaged, &op->link);
+    }
+}
+
+static bool offer_cancel(struct wi_engine *engine, struct wi_op *op)
+{
+    if (engine->be->ops->cancel(engine->be, token_of(engine, op)) < 0) {
+        engine->stats.refused++;
+        return false;
+    }
+    engine->stats.cancels++;
+    return true;
+}
+
+int wi_op_cancel(struct wi_engine *engine, struct wi_op *op)
+{
+    if (op->state == WI_OP_IDLE || op->canceled)
+        return 0;
+    op->canceled = true;
+    if (op->state == WI_OP_WAITING) {
+        op->state = WI_OP_RETIRED;
+        wi_list_remove(&op->link);
+        wi_list_push_back(&engine->retired, &op->link);
+    } else if (!wi_list_empty(&engine->uncanceled) || !offer_cancel(engine, op)) {
+        wi_list_push_back(&engine->uncanceled, &op->link);
+    }
+    return 1;
+}
+
+/* Cancels first: they make room, requests take it. */
+static void offer_waiting(struct wi_engine *engine)
+{
+    while (!wi_list_empty(&engine->uncanceled)) {
+        struct wi_op *op = wi_container_of(engine->uncanceled.next, struct wi_op, link);
+        if (!offer_cancel(engine, op))
+            return;
+        wi_list_remove(&op->link);
+    }
+    while (!wi_list_empty(&engine->unstaged)) {
+        struct wi_op *op = wi_container_of(engine->unstaged.next, struct wi_op, link);
+        if (!offer(engine, op))
+            return;
+        wi_list_remove(&op->link);
+    }
+}
+
+/* ------------------------------------------------------------------------------- completions ---
+ */
+
+/* 0, -ENOENT and -EALREADY are how a race between a cancel and its target may end; -EINVAL means
+ * that the kernel did not understand us at all. None of them ends the target. */
+static void note_cancel(struct wi_engine *engine, const struct wi_cqe *cqe)
+{
+    wi_assert(cqe->res != -EINVAL);
+    if (cqe->res < 0 && cqe->res != -ENOENT && cqe->res != -EALREADY)
+        engine->stats.cancels_odd++;
+}
+
+static void complete(struct wi_engine *engine, const struct wi_cqe *cqe)
+{
+    if (cqe->token & WI_TOKEN_CANCEL) {
+        note_cancel(engine, cqe);
+        return;
+    }
+    uint32_t index = wi_token_slot(cqe->token);
+    if (index >= engine->slot_count)
+        unknown_completion(engine, cqe);
+    struct wi_slot *slot = &engine->slot[index];
+    struct wi_op *op = slot->op;
+    if (op == NULL || slot->generation != wi_token_generation(cqe->token) ||
+        op->state != WI_OP_FLYING)
+        unknown_completion(engine, cqe);
+    slot->last_token = cqe->token;
+    slot->last_res = cqe->res;
+    bool more = (cqe->flags & WI_CQE_MORE) != 0;
+    if (!more) {
+        wi_list_remove(&op->link); /* from uncanceled, if it waited there */
+        free_slot(engine, op);
+        engine->stats.completed++;
+    }
+    op->fn(engine, op, cqe->res, more);
+}
+
+static unsigned complete_retired(struct wi_engine *engine)
+{
+    struct wi_list batch;
+    unsigned count = 0;
+    wi_list_init(&batch);
+    wi_list_splice_back(&batch,
+                        &engine->retired); /* what callbacks retire waits for the next turn */
+    for (struct wi_list *node; (node = wi_list_pop_front(&batch)) != NULL; count++) {
+        struct wi_op *op = wi_container_of(node, struct wi_op, link);
+        free_slot(engine, op);
+        engine->stats.retired++;
+        op->fn(engine, op, -ECANCELED, false);
+    }
+    return count;
+}
+
+static unsigned run_alarms(struct wi_engine *engine)
+{
+    if (wi_wheel_next(&engine->wheel) == WEIR_FOREVER)
+        return 0;
+    struct wi_list due;
+    unsigned count = 0;
+    wi_list_init(&due);
+    wi_wheel_expire(&engine->wheel, engine->be->ops->now(engine->be), &due);
+    for (struct wi_list *node; (node = wi_list_pop_front(&due)) != NULL; count++) {
+        struct wi_timer *timer = wi_container_of(node, struct wi_timer, link);
+        struct wi_alarm *alarm = wi_container_of(timer, struct wi_alarm, timer);
+        alarm->fn(engine, alarm);
+    }
+    return count;
+}
+
+static int enter(struct wi_engine *engine, weir_ns until, struct wi_cqe *cqe)
+{
+    int got = engine->be->ops->enter(engine->be, until, cqe, REAP_BATCH);
+    engine->stats.enters++;
+    if (got >= 0)
+        return got;
+    /* The rest are errors of ours: a bad ring, a bad pointer. */
+    if (got != -EINTR && got != -EAGAIN && got != -EBUSY)
+        wi_die("bug", __FILE__, __LINE__, "enter: errno %d", -got);
+    engine->stats.enter_retries++;
+    return 0;
+}
+
+unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
+{
+    struct wi_cqe cqe[REAP_BATCH];
+    unsigned ran = complete_retired(engine);
+    unsigned reaped = 0;
+    offer_waiting(engine);
+    if (ran > 0 || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
+        !wi_list_empty(&engine->uncanceled))
+        until = WI_ENTER_NOW;
+    do {
+        int got = enter(engine, until, cqe);
+        for (int i = 0; i < got; i++)
+            complete(engine, &cqe[i]);
+        reaped += (unsigned)got;
+        until = WI_ENTER_NOW;
+    } while (engine->be->more && reaped < REAP_MAX);
+    return ran + reaped + run_alarms(engine);
+}
+
+weir_ns wi_engine_next(const struct wi_engine *engine)
+{
+    if (engine->be->more || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
+        !wi_list_empty(&engine->uncanceled))
+        return WI_ENTER_NOW;
+    return wi_wheel_next(&engine->wheel);
+}
+
+weir_ns wi_engine_after(struct wi_engine *engine, weir_ns from_now)
+{
+    weir_ns now = engine->be->ops->now(engine->be);
+    return from_now > WEIR_FOREVER - now ? WEIR_FOREVER : now + from_now;
+}
+
+/* ------------------------------------------------------------------------------ open and close ---
+ */
+
+/* The wake-up is only a reason for enter to return. Its multishot may end at any time and is armed
+ * again, else the core would go deaf. */
+static void woken(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more)
+{
+    (void)res;
+    if (more || op->canceled)
+        return;
+    wi_op_start(engine, op);
+}
+
+int wi_engine_open(struct wi_engine *engine, struct wi_backend *be)
+{
+    *engine = (struct wi_engine){.be = be, .slot_free_head = SLOT_NONE};
+    wi_list_init(&engine->unstaged);
+    wi_list_init(&engine->uncanceled);
+    wi_list_init(&engine->retired);
+    wi_wheel_init(&engine->wheel, be->ops->now(be));
+    int rc = wi_engine_reserve(engine, 1);
+    if (rc == 0)
+        rc = be->ops->attach(be, be->wake_fd, &engine->wake_word);
+    if (rc < 0) {
+        free(engine->slot);
+        return rc;
+    }
+    engine->wake.fn = woken;
+    engine->wake.req = (struct wi_req){.opcode = WI_OP_POLL,
+                                       .flags = WI_REQ_MULTI,
+                                       .events = POLLIN,
+                                       .fd = be->wake_fd,
+                                       .word = engine->wake_word};
+    wi_op_start(engine, &engine->wake);
+    return 0;
+}
+
+void wi_engine_close(struct wi_engine *engine)
+{
+    wi_assert(wi_engine_idle(engine));
+    wi_op_cancel(engine, &engine->wake);
+    while (!wi_op_idle(&engine->wake))
+        wi_engine_turn(engine, WEIR_FOREVER);
+    engine->be->ops->detach(engine->be, engine->be->wake_fd, engine->wake_word);
+    engine->be->ops->close(engine->be);
+    free(engine->slot);
+    *engine = (struct wi_engine){0};
+}

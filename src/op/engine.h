@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine -- what is in flight on one core: operations in slots, and timers.
+ *
+ *     op --start--> waiting --staged--> in flight --terminal completion--> idle, fn called
+ *                      |  (no room)         |
+ *                      '----- cancel -------'   asks; fn still runs exactly once
+ *
+ * An operation (struct wi_op) is embedded in its user's object. From start until its callback gets
+ * the terminal result it belongs to the engine: the object, and the memory that the request names,
+ * stay alive. A slot gives the operation a name for the kernel, {index, generation}; the slot is
+ * free again at the terminal completion, never at a cancel's, and then carries the next generation.
+ *
+ * Nothing here can fail for want of room. Slots are reserved ahead (wi_engine_reserve, when a
+ * socket is made); a request or a cancel that the backend refuses waits in order and is offered
+ * again in the next turn. An operation that is cancelled before it was staged completes locally, in
+ * the next turn.
+ *
+ * Callbacks run from wi_engine_turn alone, one after the other, and may start and cancel operations
+ * and set alarms. A completion that names no live operation is a broken kernel or a bug here: the
+ * process ends with the token and the slot's history.
+ *
+ * One core's thread owns an engine. It knows nothing of tasks.
+ */
+#ifndef WI_OP_ENGINE_H
+#define WI_OP_ENGINE_H
+
+#include "backend/backend.h"
+#include "base/list.h"
+#include "op/wheel.h"
+
+struct wi_engine;
+struct wi_op;
+
+/* `more`: the operation goes on and will complete again; else it is idle and may be started anew.
+ */
+typedef void wi_op_fn(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more);
+
+enum wi_op_state {
+    WI_OP_IDLE,
+    WI_OP_WAITING, /* in engine->unstaged: the backend had no room yet */
+    WI_OP_FLYING,  /* staged: the backend holds it */
+    WI_OP_RETIRED  /* in engine->retired: cancelled before it was staged */
+};
+
+struct wi_op {
+    wi_op_fn *fn;
+    struct wi_req req;
+    uint32_t slot;
+    uint8_t state;       /* enum wi_op_state */
+    bool canceled;       /* wi_op_cancel was called since the start */
+    struct wi_list link; /* in unstaged, in retired, or in uncanceled while FLYING */
+};
+
+/* A timer with something to do when it is due. Zeroed: not set. */
+struct wi_alarm {
+    struct wi_timer timer;
+    void (*fn)(struct wi_engine *engine, struct wi_alarm *alarm);
+};
+
+struct wi_slot {
+    struct wi_op *op; /* NULL while free */
+    uint32_t generation;
+    uint32_t next_free;
+    uint64_t last_token; /* the last completion that came for it: the history of a crash report */
+    int32_t last_res;
+};
+
+struct wi_engine_stats {
+    uint64_t enters;
+    uint64_t started;
+    uint64_t completed;     /* terminal ones */
+    uint64_t refused;       /* stagings that the backend had no room for */
+    uint64_t cancels;       /* staged */
+    uint64_t cancels_odd;   /* cancels that ended in another way than found, gone or too late */
+    uint64_t retired;       /* completed locally, never staged */
+    uint64_t enter_retries; /* EINTR, EAGAIN, EBUSY */
+};
+
+struct wi_engine {
+    struct wi_backend *be;
+    struct wi_slot *slot;
+    uint32_t slot_count, slot_free_head;
+    uint32_t reserved; /* slots promised; at most slot_count */
+    uint32_t busy;     /* operations that are not idle, `wake` among them */
+    struct wi_list unstaged, uncanceled, retired;
+    struct wi_wheel wheel;
+    struct wi_op wake; /* the poll on be->wake_fd, always armed */
+    void *wake_word;
+    struct wi_engine_stats stats;
+};
+
+/* Takes the backend over and arms its wake-up. On failure the backend is still the caller's.
+ * -ENOMEM. */
+int wi_engine_open(struct wi_engine *engine, struct wi_backend *be);
+
+/* Closes the backend too. Nothing but the wake-up may be in flight. */
+void wi_engine_close(struct wi_engine *engine);
+
+/* Promises `count` slots to the caller, who starts no more operations at a time. -ENOMEM. */
+int wi_engine_reserve(struct wi_engine *engine, uint32_t count);
+void wi_engine_unreserve(struct wi_engine *engine, uint32_t count);
+
+/* Starts an idle operation whose `fn` and `req` are set. */
+void wi_op_start(struct wi_engine *engine, struct wi_op *op);
+
+/* Asks for the end of an operation: 1 the first time, 0 when it is idle or was asked before. */
+int wi_op_cancel(struct wi_engine *engine, struct wi_op *op);
+
+/* Whether nothing of a user is in flight. */
+static inline bool wi_engine_idle(const struct wi_engine *engine)
+{
+    return engine->busy == (engine->wake.state != WI_OP_IDLE);
+}
+
+static inline bool wi_op_idle(const struct wi_op *op)
+{
+    return op->state == WI_OP_IDLE;
+}
+
+/* Sets or moves an alarm. `fn` must be set. */
+static inline void wi_alarm_set(struct wi_engine *engine, struct wi_alarm *alarm, weir_ns when)
+{
+    wi_wheel_remove(&engine->wheel, &alarm->timer);
+    wi_wheel_add(&engine->wheel, &alarm->timer, when);
+}
+
+static inline void wi_alarm_clear(struct wi_engine *engine, struct wi_alarm *alarm)
+{
+    wi_wheel_remove(&engine->wheel, &alarm->timer);
+}
+
+/*
+ * One exchange with the backend: offers what waits, enters until `until` (not blocking if local
+ * work is left), hands out completions, then runs due alarms; those that completed in the same turn
+ * come first, so success beats expiry. Returns how many callbacks ran.
+ */
+unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until);
+
+/* The instant after which a turn must not block, WI_ENTER_NOW if there is work at hand. */
+weir_ns wi_engine_next(const struct wi_engine *engine);
+
+/* `from_now` after the present instant, saturating at WEIR_FOREVER. */
+weir_ns wi_engine_after(struct wi_engine *engine, weir_ns from_now);
+
+#endif /* WI_OP_ENGINE_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core -- one thread's runtime: engine, tasks, run queue, inbox, and the turn that drives them.
+ *
+ *     turn:  inbox -> run at most run_budget tasks -> publish SLEEPING, re-check -> engine turn
+ *            (submit, wait, completions, alarms)
+ *
+ * A core is opened, stepped and closed on one thread; only wi_core_post may come from others, who
+ * see to it that the core is still open. While it is stepped, wi_core_self is that thread's core.
+ *
+ * Going to sleep without losing a kick (R3): the core stores SLEEPING, fences, looks at the inbox
+ * again, then blocks. A sender pushes, fences, and kicks if it reads SLEEPING; only the first one
+ * does, because it puts AWAKE. Whatever woke the core, the next turn empties the inbox (R4), and
+ * anything left runnable forbids blocking (R5).
+ */
+#ifndef WI_TASK_CORE_H
+#define WI_TASK_CORE_H
+
+#include <stdatomic.h>
+
+#include "base/inbox.h"
+#include "base/log.h"
+#include "op/engine.h"
+#include "task/scope.h"
+#include "task/task.h"
+
+struct wi_net;
+
+/* A message for a core. `fn` runs on its thread, between tasks, and then owns the message. */
+struct wi_message {
+    struct wi_queue_node node;
+    void (*fn)(struct wi_core *core, struct wi_message *message);
+};
+
+struct wi_core_config {
+    struct wi_stack_opts stack;
+    unsigned run_budget;
+    uint32_t tasks_max;
+};
+
+enum { WI_CORE_AWAKE, WI_CORE_SLEEPING };
+
+struct wi_core {
+    struct wi_engine engine;
+    struct wi_queue ready;
+    struct wi_task *current; /* NULL in the loop */
+    unsigned run_left;       /* tasks that this turn may still resume */
+    unsigned run_budget;
+    uint8_t id;
+    void *loop_sp;
+    struct wi_fiber loop_fiber;
+    struct wi_fiber *left_fiber; /* of whoever switched last: the one that arrives names it */
+    struct wi_slab tasks;
+    struct wi_stack_pool stacks;
+    struct wi_scope root; /* opened by the core itself; main is its child */
+    struct wi_net *net;   /* the network floor's part, or NULL */
+    struct wi_log *log;
+    struct wi_inbox inbox;
+    _Atomic int sleep; /* WI_CORE_AWAKE or WI_CORE_SLEEPING */
+};
+
+/* The core that this thread steps, or NULL. */
+extern _Thread_local struct wi_core *wi_core_self;
+
+/* Makes a core that owns the backend from now on, and makes it this thread's. On failure the
+ * backend is still the caller's. -EINVAL: a size. -ENOMEM. */
+int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_core_config *config,
+                 struct wi_log *log, uint8_t id);
+
+/* Every task must have ended. Posts fail from here on; messages that were still in the inbox run.
+ */
+void wi_core_close(struct wi_core *core);
+
+/* One turn; blocks until `until` at most, if there is nothing to do. */
+void wi_core_turn(struct wi_core *core, weir_ns until);
+
+/* Hands a message to the core from any thread. False: the core is closing, the message the
+ * caller's. */
+bool wi_core_post(struct wi_core *core, struct wi_message *message);
+
+/* Starts fn(arg) in a scope of this core; `copy` bytes at arg are put on the task's own stack.
+ * Errors as weir_spawn. */
+int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
+                  size_t copy);
+
+#endif /* WI_TASK_CORE_H */

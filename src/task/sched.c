@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched -- spawning, parking, waking, and the switch between tasks.
+ *
+ * A task that parks or ends picks the next one itself and switches straight to it: one switch for a
+ * hand-over instead of two through the loop. The loop gets its turn when nothing is runnable or the
+ * budget is spent. A task that ends has its stack put back while it still stands on it; nothing is
+ * put or got between that and the jump.
+ */
+#include "task/sched.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fiber.h"
+#include "base/require.h"
+#include "task/core.h"
+#include "task/ctx.h"
+
+enum {
+    INLINE_MAX = 64, /* completions in a row before a task yields */
+    COPY_ALIGN = 16,
+    COPY_SHARE = 4 /* a copied argument may take 1/4 of a stack */
+};
+
+/* --------------------------------------------------------------------------------- switching ---
+ */
+
+static struct wi_fiber *fiber_of(struct wi_core *core, struct wi_task *task)
+{
+    return task == NULL ? &core->loop_fiber : &task->stack->fiber;
+}
+
+/* The task to resume next, marked as running, or NULL for the loop. */
+static inline struct wi_task *pick(struct wi_core *core)
+{
+    struct wi_task *task = NULL;
+    if (core->run_left > 0) {
+        struct wi_queue_node *node = wi_queue_pop_front(&core->ready);
+        if (node != NULL) {
+            task = wi_container_of(node, struct wi_task, ready);
+            task->state = WI_TASK_RUNNING; /* R1: here and nowhere else */
+            task->inline_left = INLINE_MAX;
+            core->run_left--;
+        }
+    }
+    core->current = task;
+    return task;
+}
+
+static inline void arrived(struct wi_core *core, struct wi_fiber *self)
+{
+    wi_fiber_arrive(self, core->left_fiber);
+    (void)core;
+    (void)self;
+}
+
+/* Leaves `self` (NULL: the loop) for whoever is next; returns when it is resumed. */
+static inline void hand_over(struct wi_core *core, struct wi_task *self)
+{
+    struct wi_task *next = pick(core);
+    if (next == self)
+        return;
+    struct wi_fiber *from = fiber_of(core, self), *to = fiber_of(core, next);
+    core->left_fiber = from;
+    wi_fiber_leave(from, to, false);
+    wi_ctx_switch(self == NULL ? &core->loop_sp : &self->sp,
+                  next == NULL ? core->loop_sp : next->sp);
+    arrived(core, from);
+}
+
+void wi_sched_run(struct wi_core *core)
+{
+    if (wi_queue_empty(&core->ready))
+        return;
+    core->run_left = core->run_budget;
+    hand_over(core, NULL);
+}
+
+/* ----------------------------------------------------------------------------- life of a task ---
+ */
+
+static _Noreturn void end_task(struct wi_task *task, int result)
+{
+    struct wi_core *core = task->core;
+    WEIR_REQUIRE(task->cover == &task->base,
+                 "a task returned with a scope or deadline of its own still open");
+    wi_cover_unlink(&task->base);
+    wi_scope_child_ended(task->scope, task, result);
+    struct wi_stack *stack = task->stack;
+    task->state = WI_TASK_FREE;
+    wi_slab_free(&core->tasks, &task->node);
+    wi_stack_put(&core->stacks, stack);
+    struct wi_task *next = pick(core);
+    struct wi_fiber *to = fiber_of(core, next);
+    void *sp = next == NULL ? core->loop_sp : next->sp;
+    core->left_fiber = &stack->fiber;
+    wi_fiber_leave(&stack->fiber, to, true);
+    wi_ctx_jump(sp);
+}
+
+static void task_entry(void *arg)
+{
+    struct wi_task *task = arg;
+    arrived(task->core, &task->stack->fiber);
+    end_task(task, task->fn(task->arg));
+}
+
+/* Puts a copy of the argument above the task's first frame. */
+static void *copy_argument(struct wi_task *task, const void *arg, size_t size)
+{
+    char *top = task->stack->top - (size + COPY_ALIGN - 1) / COPY_ALIGN * COPY_ALIGN;
+    memcpy(top, arg, size);
+    task->arg = top;
+    return top;
+}
+
+static struct wi_task *make_task(struct wi_core *core, int *error)
+{
+    struct wi_slab_node *node = wi_slab_alloc(&core->tasks);
+    if (node == NULL) {
+        *error = core->tasks.live >= core->tasks.live_max ? -EAGAIN : -ENOMEM;
+        return NULL;
+    }
+    struct wi_task *task = wi_container_of(node, struct wi_task, node);
+    task->stack = wi_stack_get(&core->stacks);
+    if (task->stack == NULL) {
+        wi_slab_free(&core->tasks, node);
+        *error = -ENOMEM;
+        return NULL;
+    }
+    return task;
+}
+
+int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
+                  size_t copy)
+{
+    if (scope->kids.state != 0)
+        return wi_cover_error(scope->kids.state);
+    if (copy > core->stacks.stack_bytes / COPY_SHARE)
+        return -E2BIG;
+    int error = 0;
+    struct wi_task *task = make_task(core, &error);
+    if (task == NULL)
+        return error;
+    void *top = task->stack->top;
+    task->core = core;
+    task->scope = scope;
+    task->fn = fn;
+    task->arg = (void *)(uintptr_t)arg; // NOLINT: const is the caller's business
+    if (copy > 0)
+        top = copy_argument(task, arg, copy);
+    task->sp = wi_ctx_prepare(top, task_entry, task);
+    task->latched = false;
+    task->index = scope->spawned++;
+    task->wait = NULL;
+    task->joining = NULL;
+    task->done = 0;
+    wi_cover_link(&task->base, &scope->kids, WI_COVER_TASK, task);
+    task->cover = &task->base;
+    scope->live++;
+    task->state = WI_TASK_QUEUED;
+    wi_queue_push_back(&core->ready, &task->ready);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------- parking and waking ---
+ */
+
+void wi_task_park(struct wi_task *task, struct wi_wait *wait)
+{
+    if (task->latched) {
+        task->latched = false;
+        return;
+    }
+    task->wait = wait;
+    task->state = WI_TASK_PARKED;
+    hand_over(task->core, task);
+    task->wait = NULL;
+}
+
+void wi_task_wake(struct wi_task *task)
+{
+    if (task->state == WI_TASK_PARKED) {
+        task->state = WI_TASK_QUEUED;
+        wi_queue_push_back(&task->core->ready, &task->ready);
+    } else if (task->state == WI_TASK_RUNNING) {
+        task->latched = true;
+    }
+}
+
+void wi_task_interrupt(struct wi_task *task)
+{
+    if (task->state == WI_TASK_PARKED && task->wait != NULL)
+        task->wait->interrupt(task, task->wait);
+}
+
+void wi_wait_wake(struct wi_task *task, struct wi_wait *wait)
+{
+    (void)wait;
+    wi_task_wake(task);
+}
+
+int wi_wait_begin(struct wi_task **out)
+{
+    struct wi_core *core = wi_core_self;
+    if (__builtin_expect(core == NULL || core->current == NULL, 0))
+        return -EPERM;
+    struct wi_task *task = core->current;
+    task->done = 0;
+    *out = task;
+    return wi_task_interrupted(task);
+}
+
+static void requeue(struct wi_task *task)
+{
+    task->state = WI_TASK_QUEUED;
+    wi_queue_push_back(&task->core->ready, &task->ready);
+    hand_over(task->core, task);
+}
+
+void wi_task_completed_inline(struct wi_task *task)
+{
+    if (__builtin_expect(--task->inline_left == 0, 0))
+        requeue(task);
+}
+
+/* --------------------------------------------------------------------------------- public calls
+ * --- */
+
+int weir_yield(void)
+{
+    struct wi_task *task;
+    int rc = wi_wait_begin(&task);
+    if (rc == 0)
+        requeue(task);
+    return rc;
+}
+
+size_t weir_done(void)
+{
+    struct wi_core *core = wi_core_self;
+    return core == NULL || core->current == NULL ? 0 : core->current->done;
+}
+
+static int spawn(struct weir_scope *storage, weir_fn *fn, const void *arg, size_t copy)
+{
+    struct wi_scope *scope = (struct wi_scope *)(void *)storage;
+    struct wi_core *core = wi_core_self;
+    if (core == NULL || core->current == NULL)
+        return -EPERM;
+    WEIR_REQUIRE(scope->body.kind != WI_COVER_NONE, "weir_spawn into a scope that is not open");
+    if (scope->core != core)
+        return -EXDEV;
+    return wi_core_spawn(core, scope, fn, arg, copy);
+}
+
+int weir_spawn(struct weir_scope *scope, weir_fn *fn, void *arg)
+{
+    return spawn(scope, fn, arg, 0);
+}
+
+int weir_spawn_copy(struct weir_scope *scope, weir_fn *fn, const void *arg, size_t size)
+{
+    return spawn(scope, fn, arg, size);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* scope -- opening, joining, closing, and what results count; the contract is in weir/scope.h. */
+#include "task/scope.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/require.h"
+#include "task/core.h"
+
+static struct wi_scope *inside(struct weir_scope *scope)
+{
+    return (struct wi_scope *)(void *)scope;
+}
+
+static bool is_open(const struct wi_scope *scope)
+{
+    return scope->body.kind != WI_COVER_NONE;
+}
+
+/* The running task, which must be the scope's opener. */
+static struct wi_task *opener(const struct wi_scope *scope, const char *call)
+{
+    struct wi_core *core = wi_core_self;
+    WEIR_REQUIRE(core != NULL && core->current != NULL && core->current == scope->body.task,
+                 "%s on a scope that another task opened", call);
+    return core->current;
+}
+
+void wi_scope_open(struct wi_scope *scope, struct wi_core *core, struct wi_cover *parent,
+                   struct wi_task *task, enum weir_policy policy)
+{
+    *scope = (struct wi_scope){.core = core, .winner = -1, .policy = (uint8_t)policy};
+    wi_cover_link(&scope->body, parent, WI_COVER_BODY, task);
+    wi_cover_link(&scope->kids, &scope->body, WI_COVER_KIDS, NULL);
+}
+
+void weir_scope_open(struct weir_scope *storage, enum weir_policy policy)
+{
+    struct wi_core *core = wi_core_self;
+    WEIR_REQUIRE(core != NULL && core->current != NULL, "weir_scope_open outside a task");
+    WEIR_REQUIRE(policy == WEIR_ALL || policy == WEIR_FIRST_OK, "unknown scope policy %d",
+                 (int)policy);
+    struct wi_task *task = core->current;
+    struct wi_scope *scope = inside(storage);
+    wi_scope_open(scope, core, task->cover, task, policy);
+    task->cover = &scope->body;
+}
+
+/* Whether the child only says that it was cancelled, by us: that is no error of its own. */
+static bool is_our_doing(const struct wi_scope *scope, int result)
+{
+    uint8_t marks = scope->body.own | scope->kids.own;
+    return result == -ECANCELED && (marks & WI_CANCELED) != 0;
+}
+
+void wi_scope_child_ended(struct wi_scope *scope, const struct wi_task *child, int result)
+{
+    wi_assert(scope->live > 0);
+    scope->live--;
+    if (result < 0 && !is_our_doing(scope, result)) {
+        if (scope->first_error == 0)
+            scope->first_error = result;
+        scope->last_error = result;
+    } else if (result >= 0 && scope->policy == WEIR_FIRST_OK && scope->winner < 0) {
+        scope->winner = (int32_t)child->index;
+        wi_cover_mark(&scope->kids, WI_CANCELED);
+    }
+    struct wi_task *task = scope->body.task;
+    if (scope->live == 0 && task != NULL && task->joining == &scope->body)
+        wi_task_wake(task);
+}
+
+/* What interrupts the opener's wait for this scope: marks between its present node and the scope's
+ * body, and, unless a shield lies between, what reaches the scope from outside. The scope's own
+ * cancellation does not. `covers`: it reaches the scope's children too. */
+static uint8_t join_state(const struct wi_task *task, const struct wi_scope *scope, bool *covers)
+{
+    uint8_t inner = 0;
+    *covers = false;
+    for (const struct wi_cover *at = task->cover; at != &scope->body; at = at->parent) {
+        wi_assert(at != NULL);
+        inner |= at->own;
+        if (at->kind == WI_COVER_SHIELD)
+            return inner | wi_cover_inherited(at->parent, WI_COVER_SHIELD);
+    }
+    uint8_t outer = wi_cover_inherited(scope->body.parent, WI_COVER_BODY);
+    *covers = outer != 0;
+    return inner | outer;
+}
+
+struct join {
+    struct wi_wait wait;
+    const struct wi_scope *scope;
+};
+
+static void join_interrupted(struct wi_task *task, struct wi_wait *wait)
+{
+    struct join *join = wi_container_of(wait, struct join, wait);
+    bool covers;
+    if (join_state(task, join->scope, &covers) != 0)
+        wi_task_wake(task);
+}
+
+static void join_all(struct wi_task *task, struct wi_scope *scope)
+{
+    struct wi_cover *joined_before = task->joining;
+    task->joining = &scope->body;
+    while (scope->live > 0)
+        wi_task_park(task, NULL);
+    task->joining = joined_before;
+}
+
+static int result_of(const struct wi_scope *scope)
+{
+    if (scope->policy == WEIR_ALL)
+        return 0;
+    if (scope->winner >= 0)
+        return scope->winner;
+    if (scope->last_error != 0)
+        return scope->last_error;
+    return scope->spawned == 0 ? -ECHILD : -ECANCELED;
+}
+
+int weir_scope_wait(struct weir_scope *storage)
+{
+    struct wi_core *core = wi_core_self;
+    if (core == NULL || core->current == NULL)
+        return -EPERM;
+    struct wi_scope *scope = inside(storage);
+    WEIR_REQUIRE(is_open(scope), "weir_scope_wait on a scope that is not open");
+    struct wi_task *task = opener(scope, "weir_scope_wait");
+    struct join join = {.wait = {.interrupt = join_interrupted}, .scope = scope};
+    bool covers;
+    uint8_t state;
+    task->done = 0;
+    task->joining = &scope->body;
+    while ((state = join_state(task, scope, &covers)) == 0 && scope->live > 0)
+        wi_task_park(task, &join.wait);
+    task->joining = NULL;
+    if (state == 0)
+        return result_of(scope);
+    if (covers)
+        join_all(task, scope); /* they are cancelled already: the same marks reach them */
+    return wi_cover_error(state);
+}
+
+void weir_scope_cancel(struct weir_scope *storage)
+{
+    struct wi_scope *scope = inside(storage);
+    if (!is_open(scope))
+        return;
+    WEIR_REQUIRE(scope->core == wi_core_self, "weir_scope_cancel from another core");
+    wi_cover_mark(&scope->body, WI_CANCELED);
+}
+
+unsigned weir_scope_live(const struct weir_scope *storage)
+{
+    return ((const struct wi_scope *)(const void *)storage)->live;
+}
+
+int weir_scope_result(const struct weir_scope *storage)
+{
+    return ((const struct wi_scope *)(const void *)storage)->first_error;
+}
+
+/* Takes a block's node out of the chain of its task, wherever in it it is. */
+static void leave_block(struct wi_task *task, struct wi_cover *cover)
+{
+    if (task->cover == cover)
+        task->cover = cover->parent;
+    wi_cover_splice(cover);
+}
+
+void weir_scope_close(struct weir_scope *storage)
+{
+    struct wi_scope *scope = inside(storage);
+    if (!is_open(scope))
+        return;
+    struct wi_task *task = opener(scope, "weir_scope_close");
+    wi_cover_mark(&scope->kids, WI_CANCELED);
+    join_all(task, scope);
+    wi_cover_unlink(&scope->kids);
+    leave_block(task, &scope->body);
+}
+
+/* ----------------------------------------------------------------------- deadlines and shields ---
+ */
+
+static struct wi_deadline *deadline_inside(struct weir_deadline *deadline)
+{
+    return (struct wi_deadline *)(void *)deadline;
+}
+
+static void time_is_up(struct wi_engine *engine, struct wi_alarm *alarm)
+{
+    struct wi_deadline *deadline = wi_container_of(alarm, struct wi_deadline, alarm);
+    (void)engine;
+    wi_cover_mark(&deadline->cover, WI_EXPIRED);
+}
+
+static void enter_block(struct wi_deadline *deadline, enum wi_cover_kind kind, weir_ns from_now,
+                        const char *call)
+{
+    struct wi_core *core = wi_core_self;
+    WEIR_REQUIRE(core != NULL && core->current != NULL, "%s outside a task", call);
+    struct wi_task *task = core->current;
+    *deadline = (struct wi_deadline){.alarm.fn = time_is_up, .core = core};
+    wi_cover_link(&deadline->cover, task->cover, kind, task);
+    task->cover = &deadline->cover;
+    weir_ns until = wi_engine_after(&core->engine, from_now > 0 ? from_now : 0);
+    if (kind == WI_COVER_SHIELD)
+        for (const struct wi_cover *at = deadline->cover.parent; at != NULL; at = at->parent)
+            if (at->kind == WI_COVER_SHIELD && at->until < until)
+                until = at->until;
+    deadline->cover.until = until;
+    if (from_now <= 0)
+        wi_cover_mark(&deadline->cover, WI_EXPIRED);
+    else if (until != WEIR_FOREVER)
+        wi_alarm_set(&core->engine, &deadline->alarm, until);
+}
+
+void weir_deadline_enter(struct weir_deadline *deadline, weir_ns from_now)
+{
+    enter_block(deadline_inside(deadline), WI_COVER_DEADLINE, from_now, "weir_deadline_enter");
+}
+
+void weir_shield_enter(struct weir_deadline *shield, weir_ns budget)
+{
+    enter_block(deadline_inside(shield), WI_COVER_SHIELD, budget, "weir_shield_enter");
+}
+
+void weir_deadline_leave(struct weir_deadline *storage)
+{
+    struct wi_deadline *deadline = deadline_inside(storage);
+    if (deadline->cover.kind == WI_COVER_NONE)
+        return;
+    struct wi_core *core = wi_core_self;
+    WEIR_REQUIRE(core != NULL && core->current == deadline->cover.task,
+                 "weir_deadline_leave on a deadline that another task entered");
+    wi_alarm_clear(&core->engine, &deadline->alarm);
+    leave_block(core->current, &deadline->cover);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task -- headers of tasks, and how they park and wake.
+ *
+ *     spawn --> QUEUED --> RUNNING --park--> PARKED --wake--> QUEUED
+ *                             |  ^              |
+ *                             |  '-- latched ---'    a wake that comes while it runs is kept
+ *                             '--> free
+ *
+ * The header (slab, type-stable) is apart from the stack: the stack goes back when the task ends,
+ * the header when its generation moves on. A task belongs to its scope and runs on its core's
+ * thread. A QUEUED task is on the run queue exactly once; the state changes immediately before it
+ * is resumed (R1), and a task that ends takes no wake with it (R2): its header is free, and whoever
+ * could wake it has been unlinked by the task itself before it returned.
+ *
+ * What a task waits for is told by a struct wi_wait on its own stack. Its `interrupt` is called
+ * when cancellation or a deadline reaches the parked task; it must see to it that the task wakes,
+ * now or when what is in flight has ended (I1), and nothing else.
+ */
+#ifndef WI_TASK_TASK_H
+#define WI_TASK_TASK_H
+
+#include "base/list.h"
+#include "base/slab.h"
+#include "task/cover.h"
+#include "task/stack.h"
+#include "weir/task.h"
+
+struct wi_core;
+struct wi_scope;
+struct wi_task;
+
+enum wi_task_state { WI_TASK_FREE, WI_TASK_QUEUED, WI_TASK_RUNNING, WI_TASK_PARKED };
+
+struct wi_wait {
+    void (*interrupt)(struct wi_task *task, struct wi_wait *wait);
+};
+
+struct wi_task {
+    struct wi_slab_node node;
+    struct wi_queue_node ready; /* on core->ready while QUEUED */
+    void *sp;                   /* of the parked context */
+    struct wi_stack *stack;
+    struct wi_core *core;
+    struct wi_scope *scope;
+    weir_fn *fn;
+    void *arg;
+    uint8_t state;            /* enum wi_task_state */
+    bool latched;             /* woken while it ran: the next park returns at once */
+    uint16_t inline_left;     /* completions without a park that it may still take in a row */
+    uint32_t index;           /* in its scope, by order of spawning */
+    struct wi_wait *wait;     /* while PARKED */
+    struct wi_cover *cover;   /* the innermost block it is in, or &base */
+    struct wi_cover *joining; /* body of the scope that it waits for */
+    size_t done;              /* weir_done() */
+    struct wi_cover base;
+};
+
+/* Parks the running task until somebody wakes it. `wait` may be NULL: then nothing interrupts. */
+void wi_task_park(struct wi_task *task, struct wi_wait *wait);
+
+/* Makes a parked task runnable; latches if it runs; nothing if it is queued. Its core's thread. */
+void wi_task_wake(struct wi_task *task);
+
+/* Cancellation or a deadline has reached the task's present node. */
+void wi_task_interrupt(struct wi_task *task);
+
+/* An `interrupt` for waits with nothing in flight: it wakes the task. */
+void wi_wait_wake(struct wi_task *task, struct wi_wait *wait);
+
+/* The error that cancellation or a deadline makes of the task's next wait, or 0. */
+static inline int wi_task_interrupted(const struct wi_task *task)
+{
+    return __builtin_expect(task->cover->state == 0, 1) ? 0 : wi_cover_error(task->cover->state);
+}
+
+/* The entry of every [wait] call: the running task in *out, or -EPERM outside a task, or the
+ * interruption. Nothing has happened if it fails. */
+int wi_wait_begin(struct wi_task **out);
+
+/* To be called when a [wait] call succeeded without parking: after 64 in a row the task yields, so
+ * that a busy peer cannot keep the core. */
+void wi_task_completed_inline(struct wi_task *task);
+
+#endif /* WI_TASK_TASK_H */
