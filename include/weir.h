@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* weir.h -- the whole library: tasks in scopes, deadlines by block, errors as results. */
+#ifndef WEIR_H
+#define WEIR_H
+
+#include "weir/addr.h"
+#include "weir/api.h"
+#include "weir/buf.h"
+#include "weir/error.h"
+#include "weir/run.h"
+#include "weir/scope.h"
+#include "weir/sock.h"
+#include "weir/task.h"
+#include "weir/tcp.h"
+#include "weir/time.h"
+
+#endif /* WEIR_H */
