@@ -11,7 +11,7 @@ packages=(build-essential cmake ninja-build pkg-config liburing-dev python3 curl
 case ${1-} in
 '') ;;
 ci)
-    packages+=(clang clang-format clang-tidy valgrind
+    packages+=(clang libclang-rt-dev clang-format clang-tidy valgrind
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
     ;;
 *)

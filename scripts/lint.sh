@@ -19,7 +19,7 @@ cmake --preset clang >build/lint.log 2>&1 || {
     exit 1
 }
 # clang-tidy counts what it suppressed on stderr, file by file; its findings are on stdout.
-python3 - build/clang/compile_commands.json <<'EOT' | xargs -0 -P "$(nproc)" -n 4 \
+python3 - build/clang/compile_commands.json <<'EOT' | xargs -0 -P "$(nproc)" -n 1 \
     clang-tidy --quiet -p build/clang 2>build/lint.log || { status=1; grep error: build/lint.log; }
 import json, sys
 files = {c["file"] for c in json.load(open(sys.argv[1])) if c["file"].endswith(".c")}
