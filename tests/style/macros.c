@@ -6,6 +6,7 @@
  * that test.
  */
 #include "weir/api.h"
+#include "weir/error.h"
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/task.h"
@@ -16,6 +17,7 @@ int with_options(weir_fn *fn);
 void tell(const char *format, ...) WEIR_FORMAT(1, 2);
 void leave(int *held);
 int held_until_here(void);
+int codes_of_our_own(void);
 
 int two_deadlines_and_a_shield(void *arg)
 {
@@ -44,4 +46,11 @@ int held_until_here(void)
 {
     int held WEIR_CLEANUP(leave) = 1;
     return held;
+}
+
+int codes_of_our_own(void)
+{
+#define COUNT(name, code, text) +((name) == (code) && (text)[0] != 0)
+    return 0 WEIR_ERRORS(COUNT);
+#undef COUNT
 }
