@@ -10,7 +10,7 @@ run: ; scripts/run.sh
 
 test: ; scripts/deps.sh && cmake --workflow --preset release
 
-bench: ; scripts/deps.sh && bench/run
+bench: ; @test -x bench/run || { echo "bench: there is no bench/run yet"; exit 1; }; scripts/deps.sh && bench/run
 
 lint: ; scripts/deps.sh ci && scripts/lint.sh
 
