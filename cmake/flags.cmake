@@ -20,11 +20,9 @@ if(WEIR_WERROR)
 endif()
 target_compile_options(weir_flags INTERFACE "$<$<COMPILE_LANGUAGE:C>:${c_flags}>")
 
-if(WEIR_URING)
-  target_compile_definitions(weir_flags INTERFACE WEIR_HAVE_URING=1)
-else()
-  target_compile_definitions(weir_flags INTERFACE WEIR_HAVE_URING=0)
-endif()
+# glibc declares Linux's own calls (accept4) and the names of errors only on request.
+target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE
+                                                WEIR_HAVE_URING=$<BOOL:${WEIR_URING}>)
 
 if(WEIR_SANITIZE)
   target_compile_options(weir_flags INTERFACE

@@ -5,7 +5,6 @@
  * Failures are written with write(2) from a small buffer: stdio would want a lock and 8 KiB of a
  * stack that may be a task's.
  */
-#define _GNU_SOURCE /* strerrorname_np */
 #include "check.h"
 
 #include <stdarg.h>

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+# The front door. What is behind it is CMake with presets: see CMakePresets.json and docs/design/build.md.
+PREFIX ?= /usr/local
+export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
+
+.PHONY: run test bench lint install clean
+.NOTPARALLEL:
+
+run: ; scripts/run.sh
+
+test: ; scripts/deps.sh && cmake --workflow --preset release
+
+bench: ; @test -x bench/run || { echo "bench: there is no bench/run yet"; exit 1; }; scripts/deps.sh && bench/run
+
+lint: ; scripts/deps.sh ci && scripts/lint.sh
+
+install: ; scripts/deps.sh && cmake --preset release && cmake --build --preset release && \
+	cmake --install build/release --prefix $(PREFIX)
+
+clean: ; rm -rf build

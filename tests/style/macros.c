@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * macros -- every public macro that takes arguments, used the way the headers mean it.
+ *
+ * Compiled, never run, by headers.py: as C11, C17 and C++17. A macro that is missing here fails
+ * that test.
+ */
+#include "weir/api.h"
+#include "weir/error.h"
+#include "weir/run.h"
+#include "weir/scope.h"
+#include "weir/task.h"
+#include "weir/time.h"
+
+int two_deadlines_and_a_shield(void *arg);
+int with_options(weir_fn *fn);
+void tell(const char *format, ...) WEIR_FORMAT(1, 2);
+void leave(int *held);
+int held_until_here(void);
+int codes_of_our_own(void);
+
+int two_deadlines_and_a_shield(void *arg)
+{
+    WEIR_SCOPE(children, WEIR_ALL);
+    WEIR_WITHIN(2 * WEIR_SEC);
+    WEIR_WITHIN(WEIR_SEC);
+    int rc = weir_spawn(&children, two_deadlines_and_a_shield, arg);
+    {
+        WEIR_SHIELD(10 * WEIR_MS);
+        return rc < 0 ? rc : weir_scope_wait(&children);
+    }
+}
+
+int with_options(weir_fn *fn)
+{
+#ifdef __cplusplus
+    struct weir_opts opts; /* WEIR_OPTS is a compound literal, which C++ lacks */
+    weir_opts_init(&opts);
+    return weir_run(&opts, fn, NULL);
+#else
+    return weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_EPOLL), fn, NULL);
+#endif
+}
+
+int held_until_here(void)
+{
+    int held WEIR_CLEANUP(leave) = 1;
+    return held;
+}
+
+int codes_of_our_own(void)
+{
+#define COUNT(name, code, text) +((name) == (code) && (text)[0] != 0)
+    return 0 WEIR_ERRORS(COUNT);
+#undef COUNT
+}
