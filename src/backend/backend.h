@@ -28,19 +28,23 @@
  *            -EAGAIN or a short count. A POLL request reports a state that holds when it is staged.
  *   cancel   Asks that the request of a token ends soon; -EAGAIN as for stage. It gets a completion
  *            of its own, the token with WI_TOKEN_CANCEL set: 0 found, -ENOENT not found, -EALREADY
- *            too late to stop. The target's own terminal completion comes before or after it, and
- * is -ECANCELED or, when it won the race, its result. Cancelling what is not there is legal. enter
- * Submits all that is staged; then, if no completion is at hand, waits for one, for a wake or until
- * the instant `until`. Fills up to `max` completions and returns how many. `until` at or before now
- * (WI_ENTER_NOW) never blocks and costs no system call when there is nothing to submit or to fetch.
- * It may return 0 early, for no reason. -EINTR, -EAGAIN, -EBUSY: nothing is lost; the caller reaps,
- * then enters again. try      Attempts RECV, SEND, SENDMSG or ACCEPT now, without blocking and
- * without a token: the result, or -EAGAIN. EINTR is retried inside. Never raises SIGPIPE. ctl
- * Whatever is quick and has no waiting in it: create, bind, listen, options, names, shutdown,
- * close. attach   Makes the backend's word for a descriptor before its first request; detach gives
- * it back once no request is in flight on it and before the descriptor is closed. wake     From any
- * thread: an enter that blocks, or the next one, returns soon. Never lost. close    With nothing in
- * flight. Afterwards the kernel holds nothing of ours.
+ *            too late to stop. The target's own terminal completion comes before or after it, and is
+ *            -ECANCELED or, when it won the race, its result. Cancelling what is not there is legal.
+ *   enter    Submits all that is staged; then, if no completion is at hand, waits for one, for a
+ *            wake or until the instant `until`. Fills up to `max` completions and returns how many.
+ *            `until` at or before now (WI_ENTER_NOW) never blocks and costs no system call when
+ *            there is nothing to submit or to fetch. It may return 0 early, for no reason. `more`
+ *            says afterwards whether completions may be left that the next enter gives at once.
+ *            -EINTR, -EAGAIN, -EBUSY: nothing is lost; the caller reaps, then enters again.
+ *   try      Attempts RECV, SEND, SENDMSG, ACCEPT or CONNECT now, without blocking and without a
+ *            token: the result, or -EAGAIN (CONNECT: -EINPROGRESS; it goes on and must not be tried
+ *            again). EINTR is retried inside. Never raises SIGPIPE.
+ *   ctl      Whatever is quick and has no waiting in it: create, bind, listen, options, names,
+ *            shutdown, close.
+ *   attach   Makes the backend's word for a descriptor before its first request; detach gives it
+ *            back once no request is in flight on it and before the descriptor is closed.
+ *   wake     From any thread: an enter that blocks, or the next one, returns soon. Never lost.
+ *   close    With nothing in flight. Afterwards the kernel holds nothing of ours.
  *
  * Everything but `wake` belongs to the thread that opened the backend.
  */
@@ -56,8 +60,7 @@
 
 #define WI_ENTER_NOW INT64_MIN
 
-/* ------------------------------------------------------------------------------------ tokens ---
- */
+/* ---- tokens ---- */
 
 /* slot:32 | generation:31 | cancel:1. The lowest bit marks the completion of a cancel. */
 #define WI_TOKEN_CANCEL UINT64_C(1)
@@ -78,8 +81,7 @@ static inline uint32_t wi_token_generation(uint64_t token)
     return (uint32_t)token >> 1;
 }
 
-/* ---------------------------------------------------------------------------------- requests ---
- */
+/* ---- requests ---- */
 
 enum wi_opcode {
     WI_OP_NOP,  /* completes with 0 */
@@ -115,8 +117,7 @@ struct wi_cqe {
 
 #define WI_CQE_MORE 1u /* not the last one of its request */
 
-/* --------------------------------------------------------------------------------------- ctl ---
- */
+/* ---- ctl ---- */
 
 enum wi_ctl_what {
     WI_CTL_SOCKET, /* a = domain, b = type, c = protocol -> descriptor, non-blocking, close-on-exec
@@ -143,8 +144,7 @@ struct wi_ctl {
     uint64_t *aux;
 };
 
-/* ---------------------------------------------------------------------------------- the seam ---
- */
+/* ---- the seam ---- */
 
 struct wi_backend;
 

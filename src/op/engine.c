@@ -18,8 +18,7 @@ enum {
 #define SLOT_NONE UINT32_MAX
 #define GENERATION_MASK ((UINT32_C(1) << WI_TOKEN_GEN_BITS) - 1)
 
-/* ------------------------------------------------------------------------------------- slots ---
- */
+/* ---- slots ---- */
 
 static int grow_slots(struct wi_engine *engine, uint32_t count)
 {
@@ -99,8 +98,7 @@ __attribute__((noreturn, cold)) static void unknown_completion(const struct wi_e
            slot == NULL ? 0 : slot->last_res);
 }
 
-/* ----------------------------------------------------------------------------------- staging ---
- */
+/* ---- staging ---- */
 
 static bool offer(struct wi_engine *engine, struct wi_op *op)
 {
@@ -168,8 +166,7 @@ static void offer_waiting(struct wi_engine *engine)
     }
 }
 
-/* ------------------------------------------------------------------------------- completions ---
- */
+/* ---- completions ---- */
 
 /* 0, -ENOENT and -EALREADY are how a race between a cancel and its target may end; -EINVAL means
  * that the kernel did not understand us at all. None of them ends the target. */
@@ -283,8 +280,7 @@ weir_ns wi_engine_after(struct wi_engine *engine, weir_ns from_now)
     return from_now > WEIR_FOREVER - now ? WEIR_FOREVER : now + from_now;
 }
 
-/* ------------------------------------------------------------------------------ open and close ---
- */
+/* ---- open and close ---- */
 
 /* The wake-up is only a reason for enter to return. Its multishot may end at any time and is armed
  * again, else the core would go deaf. */

@@ -7,8 +7,6 @@
 #include "base/require.h"
 #include "task/sched.h"
 
-_Thread_local struct wi_core *wi_core_self;
-
 int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_core_config *config,
                  struct wi_log *log, uint8_t id)
 {

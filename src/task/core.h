@@ -20,6 +20,7 @@
 
 #include "base/inbox.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "op/engine.h"
 #include "task/scope.h"
 #include "task/task.h"
@@ -58,9 +59,6 @@ struct wi_core {
     struct wi_inbox inbox;
     _Atomic int sleep; /* WI_CORE_AWAKE or WI_CORE_SLEEPING */
 };
-
-/* The core that this thread steps, or NULL. */
-extern _Thread_local struct wi_core *wi_core_self;
 
 /* Makes a core that owns the backend from now on, and makes it this thread's. On failure the
  * backend is still the caller's. -EINVAL: a size. -ENOMEM. */

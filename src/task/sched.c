@@ -23,8 +23,7 @@ enum {
     COPY_SHARE = 4 /* a copied argument may take 1/4 of a stack */
 };
 
-/* --------------------------------------------------------------------------------- switching ---
- */
+/* ---- switching ---- */
 
 static struct wi_fiber *fiber_of(struct wi_core *core, struct wi_task *task)
 {
@@ -77,8 +76,7 @@ void wi_sched_run(struct wi_core *core)
     hand_over(core, NULL);
 }
 
-/* ----------------------------------------------------------------------------- life of a task ---
- */
+/* ---- life of a task ---- */
 
 static _Noreturn void end_task(struct wi_task *task, int result)
 {
@@ -164,8 +162,7 @@ int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, con
     return 0;
 }
 
-/* ------------------------------------------------------------------------- parking and waking ---
- */
+/* ---- parking and waking ---- */
 
 void wi_task_park(struct wi_task *task, struct wi_wait *wait)
 {

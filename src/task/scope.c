@@ -184,8 +184,7 @@ void weir_scope_close(struct weir_scope *storage)
     leave_block(task, &scope->body);
 }
 
-/* ----------------------------------------------------------------------- deadlines and shields ---
- */
+/* ---- deadlines and shields ---- */
 
 static struct wi_deadline *deadline_inside(struct weir_deadline *deadline)
 {
