@@ -18,6 +18,12 @@
 #include "base/list.h"
 #include "base/pages.h"
 
+enum {
+    /* One message of the size that echo and proxy loads have, in one call; the last buffer given
+     * back is the next one lent, so one connection's traffic stays in one of them. */
+    WI_RECV_BUF_BYTES = 64 * 1024
+};
+
 struct wi_loan {
     uint32_t generation; /* odd while lent */
     uint32_t next_free;

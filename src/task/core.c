@@ -16,7 +16,9 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
     int rc = wi_stack_pool_init(&core->stacks, &pages, &config->stack);
     if (rc < 0)
         return rc;
-    rc = wi_engine_open(&core->engine, be);
+    rc = wi_pool_open(&core->pool, &pages, config->recv_pool_bytes, WI_RECV_BUF_BYTES);
+    if (rc == 0 && (rc = wi_engine_open(&core->engine, be)) < 0)
+        wi_pool_close(&core->pool);
     if (rc < 0) {
         wi_stack_pool_destroy(&core->stacks);
         return rc;
@@ -42,6 +44,7 @@ void wi_core_close(struct wi_core *core)
     deliver(core, wi_inbox_close(&core->inbox));
     wi_assert(core->root.live == 0 && wi_queue_empty(&core->ready));
     wi_engine_close(&core->engine);
+    wi_pool_close(&core->pool);
     wi_slab_destroy(&core->tasks);
     wi_stack_pool_destroy(&core->stacks);
     wi_core_self = NULL;

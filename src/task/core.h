@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/self.h"
 #include "op/engine.h"
+#include "op/pool.h"
 #include "task/scope.h"
 #include "task/task.h"
 
@@ -35,6 +36,7 @@ struct wi_message {
 
 struct wi_core_config {
     struct wi_stack_opts stack;
+    size_t recv_pool_bytes;
     unsigned run_budget;
     uint32_t tasks_max;
 };
@@ -54,6 +56,8 @@ struct wi_core {
     struct wi_slab tasks;
     struct wi_stack_pool stacks;
     struct wi_scope root; /* opened by the core itself; main is its child */
+    struct wi_pool pool;  /* receive buffers */
+    uint64_t loans_leaked;
     struct wi_net *net;   /* the network floor's part, or NULL */
     struct wi_log *log;
     struct wi_inbox inbox;

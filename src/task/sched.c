@@ -16,6 +16,7 @@
 #include "base/require.h"
 #include "task/core.h"
 #include "task/ctx.h"
+#include "task/loan.h"
 
 enum {
     INLINE_MAX = 64, /* completions in a row before a task yields */
@@ -83,6 +84,8 @@ static _Noreturn void end_task(struct wi_task *task, int result)
     struct wi_core *core = task->core;
     WEIR_REQUIRE(task->cover == &task->base,
                  "a task returned with a scope or deadline of its own still open");
+    if (task->loans > 0)
+        wi_loans_reclaim(task);
     wi_cover_unlink(&task->base);
     wi_scope_child_ended(task->scope, task, result);
     struct wi_stack *stack = task->stack;
@@ -154,6 +157,7 @@ int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, con
     task->wait = NULL;
     task->joining = NULL;
     task->done = 0;
+    task->loans = 0;
     wi_cover_link(&task->base, &scope->kids, WI_COVER_TASK, task);
     task->cover = &task->base;
     scope->live++;
@@ -222,8 +226,8 @@ void wi_task_completed_inline(struct wi_task *task)
         requeue(task);
 }
 
-/* --------------------------------------------------------------------------------- public calls
- * --- */
+/* ---- public calls ---- */
+ --- */
 
 int weir_yield(void)
 {

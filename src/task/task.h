@@ -78,8 +78,8 @@ static inline int wi_task_interrupted(const struct wi_task *task)
  * interruption. Nothing has happened if it fails. */
 int wi_wait_begin(struct wi_task **out);
 
-/* To be called when a [wait] call succeeded without parking: after 64 in a row the task yields, so
- * that a busy peer cannot keep the core. */
+/* To be called at the end of every [wait] call that may end without a park: after 64 since the task
+ * was resumed it yields, so that a busy peer cannot keep the core. */
 void wi_task_completed_inline(struct wi_task *task);
 
 #endif /* WI_TASK_TASK_H */

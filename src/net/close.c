@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * close -- the one way a socket ends, whoever ends it.
+ *
+ *     OPEN --close--> FLUSH    a send under way goes on; writers behind it were sent home
+ *                       | all sent                          | budget spent, or torn
+ *                       v                                   v
+ *                     LINGER   FIN is out; input dropped    (reset: no FIN)
+ *                       | peer's FIN or error, or budget    |
+ *                       v                                   v
+ *                     DISARM   the poll's last completion; the last parked task leaves
+ *                       |
+ *                     descriptor closed, object free
+ *
+ * wi_sock_advance looks at where the socket is and takes every step that can be taken; it is called
+ * when anything changed. weir_close returns once FLUSH is over: what follows touches no memory of
+ * the caller. The descriptor is closed after the poll has let go of it, since an armed one would
+ * keep the connection open and the peer would wait for the end in vain (CL1).
+ */
+#include <errno.h>
+#include <poll.h>
+
+#include "base/require.h"
+#include "net/net.h"
+
+enum {
+    DROP_AT_ONCE = 1 << 20, /* bytes dropped per look, so that a flood cannot keep the core */
+    DROP_CHUNK = 4096
+};
+
+static int control(struct wi_sock *sock, struct wi_ctl ctl)
+{
+    struct wi_backend *be = sock->net->core->engine.be;
+    ctl.fd = sock->fd;
+    return be->ops->ctl(be, &ctl);
+}
+
+static bool budget_spent(const struct wi_sock *sock)
+{
+    return !wi_timer_armed(&sock->linger.timer);
+}
+
+/* Reads and drops; true when the peer has ended, one way or the other. TCP drops in the kernel
+ * (MSG_TRUNC, tcp(7)); a unix stream has to be copied. */
+static bool peer_ended(struct wi_sock *sock)
+{
+    struct wi_backend *be = sock->net->core->engine.be;
+    char chunk[DROP_CHUNK];
+    struct wi_req req = {.opcode = WI_OP_RECV,
+                         .fd = sock->fd,
+                         .word = sock->word,
+                         .mem = chunk,
+                         .len = sock->is_tcp ? DROP_AT_ONCE : DROP_CHUNK,
+                         .msg_flags = sock->is_tcp ? MSG_TRUNC : 0};
+    for (size_t dropped = 0; !sock->ended && dropped < DROP_AT_ONCE;) {
+        ssize_t got = be->ops->try(be, &req);
+        if (got == -EAGAIN)
+            return false;
+        if (got <= 0)
+            sock->ended = true;
+        else
+            dropped += (size_t)got;
+    }
+    return sock->ended;
+}
+
+static void finish(struct wi_sock *sock)
+{
+    struct wi_net *net = sock->net;
+    struct wi_backend *be = net->core->engine.be;
+    if (sock->torn && sock->is_tcp) {
+        struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        (void)control(sock, (struct wi_ctl){.what = WI_CTL_SETOPT,
+                                            .a = SOL_SOCKET,
+                                            .b = SO_LINGER,
+                                            .mem = &reset,
+                                            .len = sizeof reset});
+    }
+    net->stats.reset += sock->torn;
+    wi_alarm_clear(&net->core->engine, &sock->linger);
+    be->ops->detach(be, sock->fd, sock->word);
+    (void)control(sock, (struct wi_ctl){.what = WI_CTL_CLOSE});
+    wi_engine_unreserve(&net->core->engine, 2);
+    wi_list_remove(&sock->link);
+    wi_slab_free(&net->socks, &sock->node);
+}
+
+static void step_flush(struct wi_sock *sock)
+{
+    struct wi_engine *engine = &sock->net->core->engine;
+    if (!wi_list_empty(&sock->writers)) {
+        if (budget_spent(sock)) {
+            sock->net->stats.unflushed += !sock->torn;
+            sock->torn = true;
+            wi_send_cancel(engine, &sock->send);
+        }
+        return;
+    }
+    if (!sock->torn && !sock->write_shut)
+        (void)control(sock, (struct wi_ctl){.what = WI_CTL_SHUTDOWN, .a = SHUT_WR});
+    sock->write_shut = true;
+    sock->phase = sock->torn ? WI_SOCK_DISARM : WI_SOCK_LINGER;
+    if (sock->closer != NULL)
+        wi_task_wake(sock->closer);
+}
+
+static void step_linger(struct wi_sock *sock)
+{
+    if (peer_ended(sock) || budget_spent(sock))
+        sock->phase = WI_SOCK_DISARM;
+    else
+        wi_sock_arm(sock);
+}
+
+static void step_disarm(struct wi_sock *sock)
+{
+    if (!wi_op_idle(&sock->poll))
+        wi_op_cancel(&sock->net->core->engine, &sock->poll);
+    else if (sock->reader == NULL && sock->closer == NULL)
+        finish(sock);
+}
+
+void wi_sock_advance(struct wi_sock *sock)
+{
+    if (sock->phase == WI_SOCK_FLUSH)
+        step_flush(sock);
+    if (sock->phase == WI_SOCK_LINGER)
+        step_linger(sock);
+    if (sock->phase == WI_SOCK_DISARM)
+        step_disarm(sock);
+}
+
+void wi_sock_close(struct wi_sock *sock, weir_ns budget, bool reset)
+{
+    struct wi_net *net = sock->net;
+    struct wi_engine *engine = &net->core->engine;
+    wi_assert(sock->phase == WI_SOCK_OPEN);
+    sock->phase = WI_SOCK_FLUSH;
+    sock->torn |= reset;
+    wi_list_remove(&sock->link);
+    wi_list_push_back(&net->closing, &sock->link);
+    if (!sock->torn && budget > 0)
+        wi_alarm_set(engine, &sock->linger, wi_engine_after(engine, budget));
+    if (sock->reader != NULL)
+        wi_task_wake(sock->reader);
+    wi_sock_send_home(sock);
+    wi_sock_advance(sock);
+}
+
+int weir_close(weir_sock *handle)
+{
+    struct wi_core *core = wi_core_self;
+    struct wi_slab_node *node;
+    if (core == NULL || core->current == NULL)
+        return -EPERM;
+    if (handle->bits == 0)
+        return 0;
+    int rc = wi_handle_find(handle->bits, WI_HANDLE_SOCK, &node);
+    if (rc == -EXDEV)
+        return rc;
+    handle->bits = 0;
+    struct wi_sock *sock = rc < 0 ? NULL : wi_container_of(node, struct wi_sock, node);
+    if (sock == NULL || sock->phase != WI_SOCK_OPEN)
+        return -EBADF;
+    struct wi_task *task = core->current;
+    const struct wi_net_config *config = &core->net->config;
+    sock->closer = task;
+    wi_sock_close(sock,
+                  wi_task_interrupted(task) < 0 ? config->linger_canceled_ns : config->linger_ns,
+                  false);
+    while (sock->phase == WI_SOCK_FLUSH)
+        wi_task_park(task, NULL);
+    sock->closer = NULL;
+    wi_sock_advance(sock);
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* net -- handles, opening and the end of a core's network; the drawing is in net.h. */
+#include "net/net.h"
+
+#include <errno.h>
+
+#include "base/require.h"
+#include "net/listener.h"
+
+_Static_assert(WI_HANDLE_SLOT_BITS + WI_GENERATION_BITS + 4 + 8 == 64, "a handle is 64 bits");
+
+int wi_handle_find(uint64_t bits, enum wi_handle_kind kind, struct wi_slab_node **out)
+{
+    struct wi_core *core = wi_core_self;
+    if (core == NULL)
+        return -EPERM;
+    if (bits == 0)
+        return -EBADF;
+    if (bits >> 56 != core->id)
+        return -EXDEV;
+    if ((bits >> 52 & 15) != (uint64_t)kind)
+        return -EBADF;
+    const struct wi_slab *slab = kind == WI_HANDLE_SOCK ? &core->net->socks : &core->net->listeners;
+    uint32_t slot = (uint32_t)bits & ((UINT32_C(1) << WI_HANDLE_SLOT_BITS) - 1);
+    uint32_t generation = (uint32_t)(bits >> WI_HANDLE_SLOT_BITS) & WI_GENERATION_MAX;
+    *out = wi_slab_find(slab, slot, generation);
+    return *out != NULL ? 0 : -EBADF;
+}
+
+int wi_sock_begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock)
+{
+    struct wi_slab_node *node;
+    int rc = wi_wait_begin(task);
+    if (rc == 0)
+        rc = wi_handle_find(handle.bits, WI_HANDLE_SOCK, &node);
+    if (rc < 0)
+        return rc;
+    *sock = wi_container_of(node, struct wi_sock, node);
+    return (*sock)->phase == WI_SOCK_OPEN ? 0 : -EBADF;
+}
+
+void wi_net_open(struct wi_net *net, struct wi_core *core, const struct wi_net_config *config)
+{
+    uint64_t seed = core->engine.be->ops->entropy(core->engine.be);
+    *net = (struct wi_net){.core = core, .config = *config};
+    wi_slab_init(&net->socks, sizeof(struct wi_sock), config->sockets_max, seed);
+    wi_slab_init(&net->listeners, sizeof(struct wi_listener), config->sockets_max, seed >> 32);
+    wi_list_init(&net->open);
+    wi_list_init(&net->closing);
+    wi_list_init(&net->listening);
+    core->net = net;
+}
+
+static void report_forgotten(struct wi_net *net, const char *what, const void *origin)
+{
+    net->stats.forgotten++;
+    wi_log(net->core->log, WEIR_LOG_WARN,
+           "a %s made at %p is still open at the end of the run; closed", what, origin);
+}
+
+void wi_net_close(struct wi_net *net)
+{
+    net->stopping = true;
+    for (struct wi_list *at; (at = net->listening.next) != &net->listening;) {
+        struct wi_listener *listener = wi_container_of(at, struct wi_listener, link);
+        report_forgotten(net, "listener", listener->origin);
+        wi_listener_close(listener);
+    }
+    for (struct wi_list *at; (at = net->open.next) != &net->open;) {
+        struct wi_sock *sock = wi_container_of(at, struct wi_sock, link);
+        report_forgotten(net, "socket", sock->origin);
+        wi_sock_close(sock, net->config.linger_ns, false);
+    }
+    while (net->socks.live > 0 || net->listeners.live > 0)
+        wi_core_turn(net->core, WEIR_FOREVER);
+    wi_slab_destroy(&net->socks);
+    wi_slab_destroy(&net->listeners);
+    net->core->net = NULL;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net -- one core's sockets and listeners, and how public handles name them.
+ *
+ *     open      sockets that somebody may use
+ *     closing   sockets on their way out: flushing, lingering, disarming (close.c)
+ *
+ * A handle is {core 8, kind 4, generation 30, slot 22 bits}. It names its object from the call that
+ * made it to the close; the object itself stays until nothing in flight and no parked task can name
+ * it (I2).
+ */
+#ifndef WI_NET_NET_H
+#define WI_NET_NET_H
+
+#include "base/slab.h"
+#include "net/sock.h"
+#include "task/core.h"
+#include "weir/tcp.h"
+
+enum wi_handle_kind { WI_HANDLE_SOCK = 1, WI_HANDLE_LISTENER = 2 };
+
+#define WI_HANDLE_SLOT_BITS 22
+
+struct wi_net_config {
+    uint32_t sockets_max;
+    weir_ns linger_ns, linger_canceled_ns; /* WEIR_FOREVER: no budget */
+};
+
+struct wi_net {
+    struct wi_core *core;
+    struct wi_slab socks, listeners;
+    struct wi_list open, closing; /* struct wi_sock, link */
+    struct wi_list listening;     /* struct wi_listener, link */
+    struct wi_net_config config;
+    bool stopping; /* accepts nothing any more */
+    struct {
+        uint64_t accepted, refused, dialled, reset, unflushed, forgotten;
+    } stats;
+};
+
+/* Adds the network floor to a core. */
+void wi_net_open(struct wi_net *net, struct wi_core *core, const struct wi_net_config *config);
+
+/* Closes what is still open, says so in the log, and turns the core until the last descriptor is
+ * gone: at most the longest linger budget. No task may be left. */
+void wi_net_close(struct wi_net *net);
+
+static inline uint64_t wi_handle(const struct wi_core *core, enum wi_handle_kind kind,
+                                 const struct wi_slab_node *node)
+{
+    return (uint64_t)core->id << 56 | (uint64_t)kind << 52 |
+           (uint64_t)node->generation << WI_HANDLE_SLOT_BITS | node->index;
+}
+
+/* The object of a handle: 0, -EBADF for none, stale or another kind, -EXDEV for another core's,
+ * -EPERM outside the runtime. */
+int wi_handle_find(uint64_t bits, enum wi_handle_kind kind, struct wi_slab_node **out);
+
+/* Both of these are for tasks: the running one in *task, and the socket, with the entry checks of a
+ * [wait] call. */
+int wi_sock_begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock);
+
+#endif /* WI_NET_NET_H */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recv -- the receiving calls: one loop of waiting for readiness and reading, three deliveries.
+ *
+ * A read is tried at once only if something says that there is data: the first time, after a full
+ * read, after a completion. Otherwise the task waits first; trying always costs more than it saves.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "net/net.h"
+#include "task/loan.h"
+#include "weir/error.h"
+
+enum { LEN_MAX = 1 << 30 };
+
+/* Takes the reader's seat; one task at a time. */
+static int begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock)
+{
+    int rc = wi_sock_begin(handle, task, sock);
+    if (rc < 0)
+        return rc;
+    if ((*sock)->reader != NULL)
+        return -EBUSY;
+    (*sock)->reader = *task;
+    return 0;
+}
+
+static void end(struct wi_sock *sock, struct wi_task *task)
+{
+    sock->reader = NULL;
+    if (sock->phase != WI_SOCK_OPEN)
+        wi_sock_advance(sock);
+    wi_task_completed_inline(task);
+}
+
+/* One read: bytes, 0 at the end, -EAGAIN when there was nothing after all, or the error. */
+static ssize_t read_once(struct wi_sock *sock, void *buf, size_t len)
+{
+    struct wi_backend *be = sock->net->core->engine.be;
+    if (sock->ended)
+        return 0;
+    struct wi_req req = {.opcode = WI_OP_RECV,
+                         .fd = sock->fd,
+                         .word = sock->word,
+                         .mem = buf,
+                         .len = len < LEN_MAX ? (uint32_t)len : LEN_MAX};
+    ssize_t got = be->ops->try(be, &req);
+    if (got == 0)
+        sock->ended = true;
+    if (got == -EAGAIN)
+        sock->hung_up = false; /* an error or end that is over: an edge will tell the next one */
+    if (got < (ssize_t)req.len)
+        sock->readable = false;
+    return got;
+}
+
+static ssize_t read_some(struct wi_sock *sock, struct wi_task *task, void *buf, size_t len)
+{
+    ssize_t got = -EAGAIN;
+    while (got == -EAGAIN) {
+        int rc = sock->ended ? 0 : wi_sock_wait_readable(sock, task);
+        if (rc < 0)
+            return rc;
+        got = read_once(sock, buf, len);
+    }
+    return got;
+}
+
+ssize_t weir_recv(weir_sock handle, void *buf, size_t len)
+{
+    struct wi_task *task;
+    struct wi_sock *sock;
+    ssize_t got = begin(handle, &task, &sock);
+    if (got < 0)
+        return got;
+    got = len == 0 ? -EINVAL : read_some(sock, task, buf, len);
+    end(sock, task);
+    return got;
+}
+
+ssize_t weir_recv_exact(weir_sock handle, void *buf, size_t len)
+{
+    struct wi_task *task;
+    struct wi_sock *sock;
+    ssize_t got = begin(handle, &task, &sock);
+    if (got < 0)
+        return got;
+    size_t have = 0;
+    while (have < len) {
+        got = read_some(sock, task, (char *)buf + have, len - have);
+        if (got <= 0)
+            break;
+        have += (size_t)got;
+        if (have < len && (got = wi_task_interrupted(task)) < 0)
+            break;
+    }
+    end(sock, task);
+    if (have == len)
+        return (ssize_t)len;
+    task->done = have;
+    return got == 0 ? -ENODATA : got;
+}
+
+static bool is_closing(void *sock)
+{
+    return ((struct wi_sock *)sock)->phase != WI_SOCK_OPEN;
+}
+
+/* A buffer is borrowed only once there is something to put into it. */
+static ssize_t borrow_and_read(struct wi_sock *sock, struct wi_task *task, struct weir_buf *out)
+{
+    ssize_t got = -EAGAIN;
+    while (got == -EAGAIN) {
+        int rc = sock->ended ? 0 : wi_sock_wait_readable(sock, task);
+        if (rc == 0)
+            rc = wi_loan_take(task, out, is_closing, sock);
+        if (rc < 0)
+            return rc;
+        got = read_once(sock, (void *)(uintptr_t)out->data, WI_RECV_BUF_BYTES); // NOLINT
+        if (got <= 0)
+            weir_buf_release(out);
+    }
+    if (got > 0)
+        out->len = (size_t)got;
+    return got;
+}
+
+ssize_t weir_recv_buf(weir_sock handle, struct weir_buf *out)
+{
+    struct wi_task *task;
+    struct wi_sock *sock;
+    *out = (struct weir_buf){0};
+    ssize_t got = begin(handle, &task, &sock);
+    if (got < 0)
+        return got;
+    got = borrow_and_read(sock, task, out);
+    end(sock, task);
+    return got;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* loan -- mechanism; the contract is in loan.h and weir/buf.h. */
+#include <stdbool.h>
+
+#include "task/loan.h"
+
+#include <errno.h>
+
+#include "base/require.h"
+#include "task/core.h"
+#include "weir/error.h"
+
+struct taker {
+    struct wi_wait wait;
+    struct wi_list link; /* in pool->waiters */
+    struct wi_task *task;
+};
+
+static void give(struct wi_core *core, uint64_t loan)
+{
+    struct wi_task *owner = wi_pool_give(&core->pool, loan);
+    WEIR_REQUIRE(owner != NULL, "a buffer was released twice, or is not from this core");
+    owner->loans--;
+    if (!wi_list_empty(&core->pool.waiters))
+        wi_task_wake(wi_container_of(core->pool.waiters.next, struct taker, link)->task);
+}
+
+/* Passes a wake-up on: a taker that leaves without a buffer may have been told of a free one. */
+static void leave_queue(struct wi_core *core, struct taker *taker)
+{
+    wi_list_remove(&taker->link);
+    struct wi_pool *pool = &core->pool;
+    if (pool->lent < pool->count && !wi_list_empty(&pool->waiters))
+        wi_task_wake(wi_container_of(pool->waiters.next, struct taker, link)->task);
+}
+
+static int wait_for_buffer(struct wi_task *task, struct weir_buf *out, bool (*given_up)(void *),
+                           void *arg)
+{
+    struct wi_core *core = task->core;
+    struct taker taker = {.wait = {.interrupt = wi_wait_wake}, .task = task};
+    void *data = NULL;
+    int rc = 0;
+    wi_list_push_back(&core->pool.waiters, &taker.link);
+    while (rc == 0) {
+        wi_task_park(task, &taker.wait);
+        if (given_up(arg))
+            rc = -EBADF;
+        else if (core->pool.waiters.next == &taker.link &&
+                 (out->loan = wi_pool_take(&core->pool, task, &data)) != 0)
+            break;
+        else
+            rc = wi_task_interrupted(task);
+    }
+    out->data = data;
+    leave_queue(core, &taker);
+    return rc;
+}
+
+int wi_loan_take(struct wi_task *task, struct weir_buf *out, bool (*given_up)(void *), void *arg)
+{
+    struct wi_core *core = task->core;
+    *out = (struct weir_buf){0};
+    if (task->loans >= WI_LOANS_MAX)
+        return WEIR_ELOANS;
+    void *data = NULL;
+    int rc = 0;
+    if (wi_list_empty(&core->pool.waiters))
+        out->loan = wi_pool_take(&core->pool, task, &data);
+    out->data = data;
+    if (out->loan == 0)
+        rc = wait_for_buffer(task, out, given_up, arg);
+    if (rc == 0)
+        task->loans++;
+    return rc;
+}
+
+void weir_buf_release(struct weir_buf *buf)
+{
+    if (buf->loan == 0)
+        return;
+    WEIR_REQUIRE(wi_core_self != NULL, "weir_buf_release outside the runtime");
+    give(wi_core_self, buf->loan);
+    *buf = (struct weir_buf){0};
+}
+
+void wi_loans_reclaim(struct wi_task *task)
+{
+    struct wi_core *core = task->core;
+    uint64_t loan;
+    wi_log(core->log, WEIR_LOG_WARN, "a task ended with %u borrowed buffers; taken back",
+           task->loans);
+    core->loans_leaked += task->loans;
+    while (task->loans > 0 && (loan = wi_pool_owned_by(&core->pool, task)) != 0)
+        give(core, loan);
+}
