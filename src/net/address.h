@@ -4,20 +4,19 @@
 #define WI_NET_ADDRESS_H
 
 #include <stdbool.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "op/engine.h"
 #include "weir/addr.h"
 
-static inline struct sockaddr *wi_addr_sockaddr(struct weir_addr *addr)
-{
-    return (struct sockaddr *)(void *)addr->bytes;
-}
-
+/* AF_INET, AF_INET6, AF_UNIX, or AF_UNSPEC for none. */
 static inline int wi_addr_family(const struct weir_addr *addr)
 {
-    return addr->len == 0 ? AF_UNSPEC
-                          : ((const struct sockaddr *)(const void *)addr->bytes)->sa_family;
+    sa_family_t family = AF_UNSPEC;
+    if (addr->len >= sizeof family)
+        memcpy(&family, addr->bytes, sizeof family); /* the first member of every sockaddr */
+    return family;
 }
 
 /* ":port" and its kin: the address names no host. */

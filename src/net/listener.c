@@ -220,7 +220,7 @@ static int find(weir_listener handle, struct wi_listener **out)
 int weir_accept(weir_listener handle, weir_sock *out)
 {
     struct wi_task *task;
-    struct wi_listener *listener;
+    struct wi_listener *listener = NULL;
     struct wi_sock *sock = NULL;
     out->bits = 0;
     int rc = wi_wait_begin(&task);

@@ -58,7 +58,7 @@ struct wi_core {
     struct wi_scope root; /* opened by the core itself; main is its child */
     struct wi_pool pool;  /* receive buffers */
     uint64_t loans_leaked;
-    struct wi_net *net;   /* the network floor's part, or NULL */
+    struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_log *log;
     struct wi_inbox inbox;
     _Atomic int sleep; /* WI_CORE_AWAKE or WI_CORE_SLEEPING */

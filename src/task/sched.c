@@ -227,7 +227,6 @@ void wi_task_completed_inline(struct wi_task *task)
 }
 
 /* ---- public calls ---- */
- --- */
 
 int weir_yield(void)
 {

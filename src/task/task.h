@@ -49,6 +49,7 @@ struct wi_task {
     bool latched;             /* woken while it ran: the next park returns at once */
     uint16_t inline_left;     /* completions without a park that it may still take in a row */
     uint32_t index;           /* in its scope, by order of spawning */
+    uint32_t loans;           /* buffers of the pool that it holds */
     struct wi_wait *wait;     /* while PARKED */
     struct wi_cover *cover;   /* the innermost block it is in, or &base */
     struct wi_cover *joining; /* body of the scope that it waits for */

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* run -- weir_run with a hook for tests: what lies between the core and its backend. */
+#ifndef WI_APP_RUN_H
+#define WI_APP_RUN_H
+
+#include "backend/backend.h"
+#include "weir/run.h"
+
+/* May replace the freshly opened backend by one that wraps it; 0 or an error that fails the start,
+ * with the backend then still as it was. */
+typedef int wi_wrap_fn(struct wi_backend **be, void *user);
+
+/* As weir_run; `wrap` may be NULL. */
+int wi_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg, wi_wrap_fn *wrap, void *user);
+
+#endif /* WI_APP_RUN_H */
