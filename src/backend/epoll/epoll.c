@@ -56,7 +56,7 @@ static int wait_nanoseconds(struct wi_epoll *e, weir_ns left)
 #endif
 }
 
-/* Fetches edges, waiting for one at most so long. 0 or a negative errno. */
+/* Fetches edges, waiting for one at most so long. How many, or a negative errno. */
 static int harvest(struct wi_epoll *e, weir_ns left)
 {
     int count;
@@ -69,7 +69,7 @@ static int harvest(struct wi_epoll *e, weir_ns left)
         return -errno;
     for (int i = 0; i < count; i++)
         wi_epoll_word_edge(e, e->events[i].data.ptr, e->events[i].events);
-    return 0;
+    return count;
 }
 
 /* One look at the kernel per enter, even when completions are at hand: otherwise requests that
@@ -81,13 +81,10 @@ static int epoll_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out,
     wi_epoll_drive(e, &sink);
     bool idle = sink.count == 0 && wi_list_empty(&e->active);
     weir_ns left = idle ? time_left(until) : 0;
-    if (left == 0 && e->waiting == 0)
-        return (int)sink.count;
-    int error = harvest(e, left);
-    if (error < 0)
-        return sink.count > 0 ? (int)sink.count : error;
+    int edges = left == 0 && e->waiting == 0 ? 0 : harvest(e, left);
     wi_epoll_drive(e, &sink);
-    return (int)sink.count;
+    be->more = edges == WI_EPOLL_EVENTS || !wi_list_empty(&e->active);
+    return edges < 0 && sink.count == 0 ? edges : (int)sink.count;
 }
 
 /* -------------------------------------------------------------------------- at once --- */
@@ -171,7 +168,6 @@ static void dismantle(struct wi_epoll *e)
 static void epoll_close(struct wi_backend *be)
 {
     struct wi_epoll *e = epoll_of(be);
-    wi_assert(e->requests.taken == 0);
     (void)prctl(PR_SET_TIMERSLACK, e->timerslack, 0, 0, 0);
     dismantle(e);
 }

@@ -39,7 +39,6 @@ void *wi_epoll_pool_take(struct wi_epoll_pool *pool)
         return NULL;
     struct wi_epoll_pool_node *node = pool->free;
     pool->free = node->next;
-    pool->taken++;
     return node;
 }
 
@@ -48,7 +47,6 @@ void wi_epoll_pool_give(struct wi_epoll_pool *pool, void *object)
     struct wi_epoll_pool_node *node = object;
     node->next = pool->free;
     pool->free = node;
-    pool->taken--;
 }
 
 void wi_epoll_pool_destroy(struct wi_epoll_pool *pool)
@@ -59,5 +57,4 @@ void wi_epoll_pool_destroy(struct wi_epoll_pool *pool)
         free(chunk);
     }
     pool->free = NULL;
-    pool->taken = 0;
 }

@@ -21,7 +21,6 @@ struct wi_epoll_pool {
     size_t size; /* of an object: a multiple of its alignment, at least a pointer */
     struct wi_epoll_pool_node *free;
     struct wi_epoll_pool_node *chunks;
-    size_t taken;
 };
 
 void wi_epoll_pool_init(struct wi_epoll_pool *pool, size_t size);
