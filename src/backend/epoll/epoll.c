@@ -23,7 +23,7 @@ static struct wi_epoll *epoll_of(struct wi_backend *be)
     return wi_container_of(be, struct wi_epoll, base);
 }
 
-/* ------------------------------------------------------------------------------ entering --- */
+/* ---- entering ---- */
 
 /* Nanoseconds until the instant: 0 when it has passed, negative for no end. */
 static weir_ns time_left(weir_ns until)
@@ -87,7 +87,7 @@ static int epoll_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out,
     return edges < 0 && sink.count == 0 ? edges : (int)sink.count;
 }
 
-/* -------------------------------------------------------------------------- at once --- */
+/* ---- at once ---- */
 
 static ssize_t epoll_try(struct wi_backend *be, const struct wi_req *req)
 {
@@ -150,7 +150,7 @@ static uint64_t epoll_entropy(struct wi_backend *be)
     return wi_sys_entropy();
 }
 
-/* --------------------------------------------------------------------- opening, closing --- */
+/* ---- opening, closing ---- */
 
 /* Frees what exists; `fd` and `wake_fd` are -1 while they do not. */
 static void dismantle(struct wi_epoll *e)

@@ -16,7 +16,7 @@ void wi_epoll_activate(struct wi_epoll *e, struct wi_epoll_request *r)
         wi_list_push_back(&e->active, &r->active);
 }
 
-/* ------------------------------------------------------------------------------- staging --- */
+/* ---- staging ---- */
 
 static struct wi_epoll_request *new_request(struct wi_epoll *e, uint64_t token)
 {
@@ -52,7 +52,7 @@ int wi_epoll_cancel(struct wi_backend *be, uint64_t token)
     return new_request(e, token | WI_TOKEN_CANCEL) == NULL ? -EAGAIN : 0;
 }
 
-/* -------------------------------------------------------------------------------- queues --- */
+/* ---- queues ---- */
 
 static struct wi_list *queue_of(const struct wi_epoll_request *r)
 {
@@ -93,7 +93,7 @@ static void dequeue(struct wi_epoll *e, struct wi_epoll_request *r)
         wi_epoll_activate(e, next);
 }
 
-/* --------------------------------------------------------------------------- completions --- */
+/* ---- completions ---- */
 
 static bool has_room(const struct wi_epoll_sink *sink)
 {
@@ -137,7 +137,7 @@ static int cancel_target(struct wi_epoll *e, uint64_t token)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------ attempts --- */
+/* ---- attempts ---- */
 
 static ssize_t attempt(const struct wi_epoll_request *r)
 {
@@ -235,25 +235,22 @@ static void go_on(struct wi_epoll *e, struct wi_epoll_request *r, struct wi_epol
     }
 }
 
-/* ----------------------------------------------------------------------------- beginning --- */
+/* ---- beginning ---- */
 
-/* EINTR goes on in the background like EINPROGRESS (connect(2)). EAGAIN is the full backlog of a
- * unix socket: no edge will tell when there is room, so it is the caller's to try later. */
+/* -EAGAIN is the full backlog of a unix socket: no edge will tell when there is room, so it is the
+ * caller's to try later. */
 static void begin_connect(struct wi_epoll *e, struct wi_epoll_request *r,
                           struct wi_epoll_sink *sink)
 {
-    struct wi_epoll_word *word = r->req.word;
-    int error = connect(r->req.fd, r->req.mem, r->req.len) < 0 ? errno : 0;
-    if (error == EINPROGRESS || error == EINTR) {
-        error = -wi_epoll_word_watch(e, word);
-        if (error == 0) {
-            /* An unconnected socket looks writable and hung up; what was seen then is void. */
-            word->ready = 0;
+    ssize_t result = attempt(r);
+    if (result == -EINPROGRESS) {
+        result = wi_epoll_word_watch(e, r->req.word);
+        if (result == 0) {
             enqueue(e, r);
             return;
         }
     }
-    complete(e, r, -error, sink);
+    complete(e, r, result, sink);
 }
 
 static void begin_poll(struct wi_epoll *e, struct wi_epoll_request *r, struct wi_epoll_sink *sink)

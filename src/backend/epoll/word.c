@@ -69,6 +69,8 @@ bool wi_epoll_worth_trying(const struct wi_epoll_word *word, uint8_t opcode)
 
 void wi_epoll_word_note(struct wi_epoll_word *word, const struct wi_req *req, ssize_t result)
 {
+    if (result == -EINPROGRESS)
+        word->ready = 0; /* an unconnected socket looks writable and hung up: void from now on */
     if (result != -EAGAIN)
         return;
     switch (req->opcode) {
@@ -79,6 +81,8 @@ void wi_epoll_word_note(struct wi_epoll_word *word, const struct wi_req *req, ss
     case WI_OP_ACCEPT:
         word->ready &= ~(uint32_t)EPOLLIN;
         return;
+    case WI_OP_CONNECT:
+        return; /* a full backlog at the other end */
     default:
         word->ready &= ~(uint32_t)EPOLLOUT;
         return;
