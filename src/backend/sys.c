@@ -25,6 +25,8 @@ static ssize_t attempt(const struct wi_req *req)
         return send(req->fd, req->mem, req->len, flags | MSG_NOSIGNAL);
     case WI_OP_SENDMSG:
         return sendmsg(req->fd, req->mem, flags | MSG_NOSIGNAL);
+    case WI_OP_CONNECT:
+        return connect(req->fd, req->mem, req->len);
     case WI_OP_ACCEPT:
         return accept4(req->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     default:
@@ -41,6 +43,8 @@ ssize_t wi_sys_try(const struct wi_req *req)
             return result;
         if (errno != EINTR)
             return -errno;
+        if (req->opcode == WI_OP_CONNECT)
+            return -EINPROGRESS; /* an interrupted one goes on by itself (connect(2)) */
     }
 }
 

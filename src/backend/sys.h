@@ -16,9 +16,10 @@
 
 #include "backend/backend.h"
 
-/* RECV, SEND, SENDMSG or ACCEPT, now: the result or -EAGAIN. EINTR is retried; no SIGPIPE. ACCEPT
- * needs a listener with O_NONBLOCK, which every socket made by WI_CTL_SOCKET has: accept4(2) knows
- * no MSG_DONTWAIT. */
+/* RECV, SEND, SENDMSG, ACCEPT or CONNECT, now: the result or -EAGAIN, of CONNECT -EINPROGRESS. EINTR
+ * is retried; no SIGPIPE. ACCEPT and CONNECT need O_NONBLOCK, which every socket made by
+ * WI_CTL_SOCKET has: they know no MSG_DONTWAIT. A CONNECT that says -EAGAIN found the backlog of a
+ * unix socket full. */
 ssize_t wi_sys_try(const struct wi_req *req);
 
 /* Every WI_CTL_*. The length of a name that was cut is the one it would have had. */

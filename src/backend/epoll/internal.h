@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll -- the seam on readiness: requests wait at descriptors until an attempt succeeds.
+ *
+ *     stage, cancel --> active <------------------------ edges of epoll_wait
+ *                         |                                   ^
+ *                         | drive: while `out` has room       | -EAGAIN
+ *                         v                                   |
+ *                    one step: begin, attempt, report ------> word: reads, writes, polls
+ *                         |
+ *                         v
+ *                        out                                  a request without a descriptor
+ *                                                             (NOP, cancel) never waits
+ *
+ * A request is on `active` when it has something to do, and, once begun, on one queue of its
+ * descriptor's word until it is done. Nothing is attempted without room for its completion: what
+ * does not fit stays active, an enter with active requests does not block, and so no edge is lost.
+ *
+ * A word's `ready` is a hint with one safe direction. A bit that is clear means: not so, or an edge
+ * is still to come. Bits are set by edges and cleared only by what proves them wrong (-EAGAIN, or a
+ * look with poll(2)), so a request whose bits are clear waits without a system call and one whose
+ * bits are set may attempt in vain, once.
+ *
+ * Words and requests come from type-stable pools; the descriptor stays registered, edge-triggered
+ * and for everything, from its first request to its detach. All of it belongs to the thread of the
+ * backend.
+ */
+#ifndef WI_BACKEND_EPOLL_INTERNAL_H
+#define WI_BACKEND_EPOLL_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "backend/backend.h"
+#include "backend/epoll/pool.h"
+#include "backend/epoll/table.h"
+#include "base/list.h"
+
+enum { WI_EPOLL_EVENTS = 256 }; /* taken from the kernel at once */
+
+/* What the backend keeps about a descriptor. */
+struct wi_epoll_word {
+    struct wi_list reads;  /* RECV and ACCEPT, in the order of staging */
+    struct wi_list writes; /* SEND, SENDMSG and CONNECT */
+    struct wi_list polls;  /* POLL; in no particular order */
+    uint32_t ready;
+    uint32_t requests; /* that name the word, staged ones included */
+    int fd;
+    bool added; /* to the epoll descriptor */
+};
+
+enum wi_epoll_state {
+    WI_EPOLL_STAGED,
+    WI_EPOLL_WAITING, /* on a queue of its word */
+    WI_EPOLL_DONE     /* its result waits for room */
+};
+
+struct wi_epoll_request {
+    struct wi_list active; /* on its backend's list, or alone */
+    struct wi_list queue;
+    struct wi_epoll_request *chain; /* in the table */
+    uint64_t token;                 /* WI_TOKEN_CANCEL set: this is a cancel, not in the table */
+    struct wi_req req;
+    uint32_t sent; /* by a send that wants all of it */
+    uint32_t seen; /* POLL: events not reported yet */
+    int32_t result;
+    enum wi_epoll_state state;
+};
+
+struct wi_epoll {
+    struct wi_backend base;
+    int fd;
+    bool pwait2;
+    unsigned long timerslack; /* of the thread, before */
+    struct wi_list active;
+    uint32_t waiting; /* requests that wait at a word other than the wake-up's */
+    struct wi_epoll_word wake_word;
+    struct wi_epoll_table table;
+    struct wi_epoll_pool requests;
+    struct wi_epoll_pool words;
+    struct epoll_event events[WI_EPOLL_EVENTS];
+};
+
+/* Where completions go; `max` bounds `count`. */
+struct wi_epoll_sink {
+    struct wi_cqe *out;
+    unsigned count, max;
+};
+
+/* word.c */
+void wi_epoll_word_init(struct wi_epoll_word *word, int fd);
+
+/* Registers the descriptor unless it is. 0 or an error, such as -EPERM for a regular file. */
+int wi_epoll_word_watch(struct wi_epoll *e, struct wi_epoll_word *word);
+
+/* The events out of `mask` that hold now; the word's hints agree afterwards. -EBADF. */
+int wi_epoll_word_look(struct wi_epoll *e, struct wi_epoll_word *word, uint32_t mask);
+
+/* Takes note of what an attempt said about readiness. */
+void wi_epoll_word_note(struct wi_epoll_word *word, const struct wi_req *req, ssize_t result);
+
+/* Takes note of events from the kernel and makes active who waited for them. */
+void wi_epoll_word_edge(struct wi_epoll *e, struct wi_epoll_word *word, uint32_t events);
+
+/* request.c */
+int wi_epoll_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req);
+int wi_epoll_cancel(struct wi_backend *be, uint64_t token);
+void wi_epoll_activate(struct wi_epoll *e, struct wi_epoll_request *r);
+
+/* Gives every active request its step, as long as there is room. */
+void wi_epoll_drive(struct wi_epoll *e, struct wi_epoll_sink *sink);
+
+/* May a request of this kind succeed, by what the word knows? */
+bool wi_epoll_worth_trying(const struct wi_epoll_word *word, uint8_t opcode);
+
+#endif /* WI_BACKEND_EPOLL_INTERNAL_H */
