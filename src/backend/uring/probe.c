@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe -- what this kernel, under this filter, really does; the contract is in uring.h.
+ *
+ * A seccomp filter may let io_uring_setup through and refuse the rest, and sandboxes that imitate
+ * io_uring accept flags they do not serve. So requests are staged, submitted and fetched for real.
+ * What cannot be proved in PATIENCE is not used.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "backend/sys.h"
+#include "backend/uring/uring.h"
+#include "base/clock.h"
+#include "base/require.h"
+
+#define PATIENCE WEIR_SEC
+
+enum { TOKEN_NOP = 2, TOKEN_POLL = 4, TOKEN_ACCEPT = 6 };
+
+/* The next completion: 1, 0 when none came in time, or the error of io_uring_enter. */
+static int next_completion(struct wi_uring *uring, struct wi_cqe *cqe)
+{
+    weir_ns until = wi_clock_now() + PATIENCE;
+    for (;;) {
+        int n = wi_uring_enter(&uring->base, until, cqe, 1);
+        bool again = n == 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY;
+        if (!again || wi_clock_now() >= until)
+            return again ? 0 : n;
+    }
+}
+
+/* Cancels the token and fetches until both the cancel's and the target's last completion are here:
+ * 1 with the target's result, 0 when they do not come, or the error of io_uring_enter. */
+static int cancel_and_collect(struct wi_uring *uring, uint64_t token, int32_t *res)
+{
+    struct wi_cqe cqe;
+    bool canceled = false, ended = false;
+    if (wi_uring_cancel(&uring->base, token) != 0)
+        return 0;
+    while (!canceled || !ended) {
+        int n = next_completion(uring, &cqe);
+        if (n <= 0)
+            return n;
+        if (cqe.token == (token | WI_TOKEN_CANCEL)) {
+            canceled = true;
+        } else if ((cqe.flags & WI_CQE_MORE) == 0) {
+            ended = true;
+            *res = cqe.res;
+        }
+    }
+    return 1;
+}
+
+/* The wait for it carries a limit, so this proves EXT_ARG along with enter and the registered
+ * index. An unknown flag is -EINVAL before anything is submitted: the request waits for the retry.
+ */
+static int probe_nop(struct wi_uring *uring, unsigned features_off)
+{
+    struct wi_ring *ring = &uring->ring;
+    struct wi_cqe cqe = {0};
+    if ((features_off & WEIR_CAP_NO_IOWAIT) == 0)
+        ring->enter_flags |= IORING_ENTER_NO_IOWAIT;
+    if (wi_uring_stage(&uring->base, TOKEN_NOP, &(struct wi_req){.opcode = WI_OP_NOP}) != 0)
+        return -EIO;
+    int n = next_completion(uring, &cqe);
+    if (n == -EINVAL && (ring->enter_flags & IORING_ENTER_NO_IOWAIT) != 0) {
+        ring->enter_flags &= ~IORING_ENTER_NO_IOWAIT;
+        n = next_completion(uring, &cqe);
+    }
+    if (n < 0)
+        return n;
+    if ((ring->enter_flags & IORING_ENTER_NO_IOWAIT) != 0)
+        uring->base.caps.features |= WEIR_CAP_NO_IOWAIT;
+    return n == 1 && cqe.token == TOKEN_NOP && cqe.res == 0 ? 0 : -EIO;
+}
+
+/* Kicks the wake descriptor and expects that its poll reports so and stays armed: 1 if so, 0 if the
+ * poll has ended, or an error. */
+static int kick_is_reported(struct wi_uring *uring)
+{
+    struct wi_cqe cqe;
+    wi_wake_fd_kick(uring->base.wake_fd);
+    int n = next_completion(uring, &cqe);
+    if (n <= 0)
+        return n < 0 ? n : -EIO;
+    return cqe.token == TOKEN_POLL && cqe.res > 0 && (cqe.flags & WI_CQE_MORE) != 0;
+}
+
+/* Twice, because a poll that ends after the first report looks the same until then. */
+static int probe_poll(struct wi_uring *uring)
+{
+    uint64_t kicks;
+    int32_t res;
+    struct wi_req req = {
+        .opcode = WI_OP_POLL, .flags = WI_REQ_MULTI, .fd = uring->base.wake_fd, .events = POLLIN};
+    uring->base.caps.features |= WEIR_CAP_MULTISHOT_POLL;
+    if (wi_uring_stage(&uring->base, TOKEN_POLL, &req) != 0)
+        return -EIO;
+    int armed = kick_is_reported(uring);
+    if (armed > 0)
+        armed = kick_is_reported(uring);
+    if (armed == 0)
+        uring->base.caps.features &= ~WEIR_CAP_MULTISHOT_POLL;
+    int collected = armed > 0 ? cancel_and_collect(uring, TOKEN_POLL, &res) : 1;
+    (void)!read(uring->base.wake_fd, &kicks, sizeof kicks); /* as if never kicked */
+    if (armed < 0)
+        return armed;
+    return collected == 1 ? 0 : collected < 0 ? collected : -EIO;
+}
+
+/* A listener that nobody can find: an abstract name that the kernel picks (unix(7), autobind). */
+static int open_listener(void)
+{
+    struct sockaddr_un any = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (bind(fd, (struct sockaddr *)&any, offsetof(struct sockaddr_un, sun_path)) < 0 ||
+        listen(fd, 1) < 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A kernel that has it keeps waiting until cancelled; one that has not says -EINVAL at once. */
+static int probe_accept(struct wi_uring *uring)
+{
+    int32_t res = 0;
+    int fd = open_listener();
+    if (fd < 0)
+        return 0; /* not proved, so not used */
+    struct wi_req req = {.opcode = WI_OP_ACCEPT, .flags = WI_REQ_MULTI, .fd = fd};
+    uring->base.caps.features |= WEIR_CAP_MULTISHOT_ACCEPT;
+    int collected = -EIO;
+    if (wi_uring_stage(&uring->base, TOKEN_ACCEPT, &req) == 0)
+        collected = cancel_and_collect(uring, TOKEN_ACCEPT, &res);
+    if (res != -ECANCELED)
+        uring->base.caps.features &= ~WEIR_CAP_MULTISHOT_ACCEPT;
+    (void)close(fd);
+    return collected == 1 ? 0 : collected < 0 ? collected : -EIO;
+}
+
+int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why *why)
+{
+    int err = probe_nop(uring, features_off);
+    if (err == 0 && (features_off & WEIR_CAP_MULTISHOT_POLL) == 0)
+        err = probe_poll(uring);
+    if (err == 0 && (features_off & WEIR_CAP_MULTISHOT_ACCEPT) == 0)
+        err = probe_accept(uring);
+    if (err == 0) {
+        wi_assert(wi_ring_staged(&uring->ring) == 0 && wi_ring_ready(&uring->ring) == 0);
+        return 0;
+    }
+    return wi_uring_refuse(why, err, "io_uring_enter",
+                           err == -EIO ? "a request did not come back" : NULL);
+}

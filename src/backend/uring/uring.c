@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* uring -- entering, waking, opening and closing; the picture is in uring.h. */
+#include "backend/uring/uring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/sys.h"
+#include "base/clock.h"
+#include "base/require.h"
+
+/* ---- enter ---- */
+
+/* How long an enter until then may block; never the clock for the two ends of time. */
+static weir_ns wait_until(weir_ns until)
+{
+    if (until == WI_ENTER_NOW || until == WEIR_FOREVER)
+        return until == WEIR_FOREVER ? WEIR_FOREVER : 0;
+    weir_ns now = wi_clock_now();
+    return until > now ? until - now : 0;
+}
+
+static void drain_wake(const struct wi_uring *uring)
+{
+    uint64_t kicks;
+    ssize_t n;
+    do
+        n = read(uring->base.wake_fd, &kicks, sizeof kicks);
+    while (n < 0 && errno == EINTR);
+}
+
+/* Copies out what is at hand and gives the places back at once. */
+static int take(struct wi_uring *uring, struct wi_cqe *out, unsigned max)
+{
+    struct wi_ring *ring = &uring->ring;
+    unsigned head = *ring->cq_khead, mask = ring->cq_entries - 1;
+    unsigned n = wi_ring_ready(ring);
+    if (n == 0)
+        return 0;
+    if (n > max)
+        n = max;
+    for (unsigned i = 0; i < n; i++) {
+        const struct io_uring_cqe *cqe = &ring->cqes[(head + i) & mask];
+        out[i].token = cqe->user_data;
+        out[i].res = cqe->res;
+        out[i].flags = (cqe->flags & IORING_CQE_F_MORE) != 0 ? WI_CQE_MORE : 0;
+        if (__builtin_expect(uring->wake_drains, 0) && cqe->user_data == uring->wake_token)
+            drain_wake(uring); /* before the caller sees it: kicks from here on are new ones */
+    }
+    io_uring_smp_store_release(ring->cq_khead, head + n);
+    return (int)n;
+}
+
+int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
+{
+    struct wi_uring *uring = wi_uring_of(be);
+    struct wi_ring *ring = &uring->ring;
+    bool ready = wi_ring_ready(ring) > 0;
+    weir_ns wait = ready ? 0 : wait_until(until);
+    int result = 0;
+    wi_assert(max > 0);
+    if (wait > 0 || wi_ring_staged(ring) > 0 || (!ready && wi_ring_must_fetch(ring)))
+        result = wi_ring_enter(ring, IORING_ENTER_GETEVENTS, wait);
+    /* -EBADR is said once only: the kernel had no memory to keep a completion. */
+    int n = result == -EBADR ? 0 : take(uring, out, max);
+    be->more = wi_ring_ready(ring) > 0 || wi_ring_must_fetch(ring);
+    return n > 0 || result >= 0 || result == -ETIME ? n : result;
+}
+
+/* ---- the other calls ---- */
+
+static ssize_t uring_try(struct wi_backend *be, const struct wi_req *req)
+{
+    (void)be;
+    return wi_sys_try(req);
+}
+
+static int uring_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
+{
+    (void)be;
+    return wi_sys_ctl(ctl);
+}
+
+static int uring_attach(struct wi_backend *be, int fd, void **word)
+{
+    (void)be;
+    (void)fd;
+    *word = NULL;
+    return 0;
+}
+
+static void uring_detach(struct wi_backend *be, int fd, void *word)
+{
+    (void)be;
+    (void)fd;
+    (void)word;
+}
+
+static void uring_wake(struct wi_backend *be)
+{
+    wi_wake_fd_kick(be->wake_fd);
+}
+
+static weir_ns uring_now(struct wi_backend *be)
+{
+    (void)be;
+    return wi_clock_now();
+}
+
+static uint64_t uring_entropy(struct wi_backend *be)
+{
+    (void)be;
+    return wi_sys_entropy();
+}
+
+/* Also what undoes an open that failed half-way. */
+static void uring_close(struct wi_backend *be)
+{
+    struct wi_uring *uring = wi_uring_of(be);
+    wi_ring_close(&uring->ring);
+    if (be->wake_fd >= 0)
+        (void)close(be->wake_fd);
+    free(uring);
+}
+
+static const struct wi_backend_ops uring_ops = {
+    .stage = wi_uring_stage,
+    .cancel = wi_uring_cancel,
+    .enter = wi_uring_enter,
+    .try = uring_try,
+    .ctl = uring_ctl,
+    .attach = uring_attach,
+    .detach = uring_detach,
+    .wake = uring_wake,
+    .now = uring_now,
+    .entropy = uring_entropy,
+    .close = uring_close,
+};
+
+/* ---- open ---- */
+
+static int open_parts(struct wi_uring *uring, const struct wi_backend_config *config,
+                      struct wi_why *why)
+{
+    struct weir_caps *caps = &uring->base.caps;
+    int err = wi_ring_open(&uring->ring, config, why);
+    if (err != 0)
+        return err;
+    uring->base.wake_fd = wi_wake_fd_open();
+    if (uring->base.wake_fd < 0)
+        return wi_uring_refuse(why, uring->base.wake_fd, "eventfd", NULL);
+    caps->backend = WEIR_BACKEND_URING;
+    caps->features = uring->ring.features;
+    caps->sq_entries = uring->ring.sq_entries;
+    caps->cq_entries = uring->ring.cq_entries;
+    return wi_uring_probe(uring, config->features_off, why);
+}
+
+int wi_uring_open(struct wi_backend **out, const struct wi_backend_config *config,
+                  struct wi_why *why)
+{
+    static const char works[] = "io_uring works";
+    struct wi_uring *uring = calloc(1, sizeof *uring);
+    if (uring == NULL)
+        return wi_uring_refuse(why, -ENOMEM, "memory for the backend", NULL);
+    uring->base.ops = &uring_ops;
+    uring->base.wake_fd = -1;
+    uring->ring.fd = -1;
+    int err = open_parts(uring, config, why);
+    if (err != 0) {
+        uring_close(&uring->base);
+        return err;
+    }
+    memcpy(uring->base.caps.reason, works, sizeof works);
+    memcpy(why->text, works, sizeof works);
+    *out = &uring->base;
+    return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uring -- the seam of backend.h on a Linux io_uring.
+ *
+ *     stage, cancel --> submission queue --+
+ *                                          | one io_uring_enter: submits, waits, fetches
+ *     enter <---------- completion queue <-+
+ *     try, ctl          plain system calls, shared with epoll (backend/sys.h)
+ *
+ * The kernel keeps the requests: there is no table here, a token goes in as user_data and comes
+ * back. Descriptors need no word. Requests that ask for more than one completion get them where the
+ * kernel has proved, at open, that it can; elsewhere their first completion is their last one, as
+ * the contract allows.
+ *
+ * Invariant: what is staged is in the queue or in the kernel, never elsewhere, so nothing is lost
+ * by an enter that fails. `wake` is the only call that another thread may make.
+ */
+#ifndef WI_BACKEND_URING_URING_H
+#define WI_BACKEND_URING_URING_H
+
+#include "backend/backend.h"
+#include "backend/uring/ring.h"
+
+struct wi_uring {
+    struct wi_backend base; /* first: the seam sees only this */
+    struct wi_ring ring;
+
+    /* Only without multishot poll: the wake poll, re-armed on a counter that nobody reads, would
+     * report the same kick for ever. So its completion takes the kick along. */
+    bool wake_drains;
+    uint64_t wake_token;
+};
+
+static inline struct wi_uring *wi_uring_of(struct wi_backend *be)
+{
+    return (struct wi_uring *)be;
+}
+
+/* stage and cancel of backend.h. */
+int wi_uring_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req);
+int wi_uring_cancel(struct wi_backend *be, uint64_t token);
+
+/* enter of backend.h. */
+int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
+
+/* Tries, through the three above and under whatever filter is in force, what set-up only promised:
+ * that a request comes back, waits with a limit, NO_IOWAIT, multishot poll and accept. Leaves what
+ * works in caps.features and nothing in flight. 0, or an error that `why` explains. */
+int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why *why);
+
+#endif /* WI_BACKEND_URING_URING_H */
