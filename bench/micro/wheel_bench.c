@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wheel_bench -- what the timer wheel costs. A plain program: pin it to a quiet core, read stdout.
+ *
+ * Every timer lies in a cache line of its own, as one embedded in an op or a task does, and the one
+ * that is touched next is drawn at random: at a million the figures are mostly cache misses. The
+ * best of several rounds is printed; the rest is the machine's noise. The heap beside it is a
+ * 4-ary one with the deadlines in its array, given the same draws.
+ */
+#include "base/clock.h"
+#include "op/wheel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROUNDS = 5, DRAWS = 2000000, MILLION = 1000000 };
+
+struct owner {
+    struct wi_timer timer;
+    uint32_t at; /* its place in the heap */
+} __attribute__((aligned(64)));
+
+struct entry {
+    weir_ns deadline;
+    struct owner *owner;
+};
+
+static struct owner *owners;
+static struct entry *heap; /* [0..heap_count), the children of i are 4i+1 .. 4i+4 */
+static uint32_t heap_count;
+static uint32_t drawn = 1;
+
+/* xorshift32 (Marsaglia 2003): cheaper than what is measured. */
+static uint32_t draw(uint32_t limit)
+{
+    drawn ^= drawn << 13;
+    drawn ^= drawn >> 17;
+    drawn ^= drawn << 5;
+    return (uint32_t)(((uint64_t)drawn * limit) >> 32);
+}
+
+/* Within one to sixty seconds, as request and idle timeouts are. */
+static weir_ns draw_deadline(weir_ns now)
+{
+    return now + WEIR_SEC + (weir_ns)draw(UINT32_MAX) * 59 / 4;
+}
+
+static double best_of(double best, weir_ns elapsed, double operations)
+{
+    double each = (double)elapsed / operations;
+    return best == 0 || each < best ? each : best;
+}
+
+/* The timers stand in the owners' memory, so many bytes apart. */
+static struct wi_timer *timer_at(uint32_t i, size_t spacing)
+{
+    return (struct wi_timer *)(void *)((char *)owners + i * spacing);
+}
+
+static void fill(struct wi_wheel *wheel, uint32_t population, size_t spacing)
+{
+    wi_wheel_init(wheel, 0);
+    for (uint32_t i = 0; i < population; i++) {
+        wi_timer_init(timer_at(i, spacing));
+        wi_wheel_add(wheel, timer_at(i, spacing), draw_deadline(0));
+    }
+}
+
+static double wheel_rearm(uint32_t population, size_t spacing)
+{
+    static struct wi_wheel wheel;
+    double best = 0;
+    fill(&wheel, population, spacing);
+    for (int round = 0; round < ROUNDS; round++) {
+        weir_ns start = wi_clock_now();
+        for (int i = 0; i < DRAWS; i++) {
+            struct wi_timer *timer = timer_at(draw(population), spacing);
+            wi_wheel_remove(&wheel, timer);
+            wi_wheel_add(&wheel, timer, draw_deadline(i));
+        }
+        best = best_of(best, wi_clock_now() - start, DRAWS);
+    }
+    return best;
+}
+
+/* An expiry with nothing due and the question when to wake, as each turn of a busy core asks. */
+static double wheel_idle_turn(uint32_t population)
+{
+    static struct wi_wheel wheel;
+    struct wi_list due;
+    double best = 0;
+    wi_list_init(&due);
+    for (int round = 0; round < ROUNDS; round++) {
+        fill(&wheel, population, sizeof(struct owner));
+        weir_ns start = wi_clock_now(), sum = 0;
+        for (int i = 0; i < DRAWS; i++) {
+            sum += wi_wheel_expire(&wheel, i * INT64_C(100), &due);
+            __asm__ volatile("" : : "r"(sum), "r"(wi_wheel_next(&wheel)) : "memory");
+        }
+        best = best_of(best, wi_clock_now() - start, DRAWS);
+    }
+    return best;
+}
+
+struct drain {
+    double each;    /* ns for each timer that fired, coming down the levels included */
+    double longest; /* ns of the longest call */
+};
+
+/* Everything fires, in turns of 50 us. */
+static struct drain wheel_drain(uint32_t population)
+{
+    static struct wi_wheel wheel;
+    struct wi_list due;
+    struct drain best = {0};
+    wi_list_init(&due);
+    for (int round = 0; round < ROUNDS; round++) {
+        fill(&wheel, population, sizeof(struct owner));
+        weir_ns longest = 0, total = 0;
+        for (weir_ns now = 0; wi_wheel_next(&wheel) != WEIR_FOREVER; now += 50 * WEIR_US) {
+            weir_ns start = wi_clock_now();
+            unsigned count = wi_wheel_expire(&wheel, now, &due);
+            weir_ns elapsed = wi_clock_now() - start;
+            total += count > 0 || elapsed > WEIR_US ? elapsed : 0;
+            longest = elapsed > longest ? elapsed : longest;
+            while (wi_list_pop_front(&due) != NULL)
+                continue;
+        }
+        best.each = best_of(best.each, total, population);
+        best.longest = best_of(best.longest, longest, 1);
+    }
+    return best;
+}
+
+static void heap_put(uint32_t at, struct entry entry)
+{
+    heap[at] = entry;
+    entry.owner->at = at;
+}
+
+static void heap_rise(uint32_t at, struct entry entry)
+{
+    for (; at > 0 && heap[(at - 1) / 4].deadline > entry.deadline; at = (at - 1) / 4)
+        heap_put(at, heap[(at - 1) / 4]);
+    heap_put(at, entry);
+}
+
+static void heap_sink(uint32_t at, struct entry entry)
+{
+    for (;;) {
+        uint32_t least = 4 * at + 1, end = 4 * at + 5;
+        if (least >= heap_count)
+            break;
+        for (uint32_t child = least + 1; child < end && child < heap_count; child++)
+            least = heap[child].deadline < heap[least].deadline ? child : least;
+        if (heap[least].deadline >= entry.deadline)
+            break;
+        heap_put(at, heap[least]);
+        at = least;
+    }
+    heap_put(at, entry);
+}
+
+static void heap_remove(struct owner *owner)
+{
+    uint32_t at = owner->at;
+    weir_ns removed = heap[at].deadline;
+    struct entry last = heap[--heap_count];
+    if (last.owner == owner)
+        return;
+    if (last.deadline < removed)
+        heap_rise(at, last);
+    else
+        heap_sink(at, last);
+}
+
+static void heap_add(struct owner *owner, weir_ns deadline)
+{
+    heap_rise(heap_count++, (struct entry){deadline, owner});
+}
+
+static double heap_rearm(uint32_t population)
+{
+    double best = 0;
+    heap_count = 0;
+    for (uint32_t i = 0; i < population; i++)
+        heap_add(&owners[i], draw_deadline(0));
+    for (int round = 0; round < ROUNDS; round++) {
+        weir_ns start = wi_clock_now();
+        for (int i = 0; i < DRAWS; i++) {
+            struct owner *owner = &owners[draw(population)];
+            heap_remove(owner);
+            heap_add(owner, draw_deadline(i));
+        }
+        best = best_of(best, wi_clock_now() - start, DRAWS);
+    }
+    return best;
+}
+
+int main(void)
+{
+    static const struct {
+        uint32_t population;
+        const char *name;
+    } sizes[] = {{1000, "1k"}, {100000, "100k"}, {MILLION, "1M"}};
+    owners = aligned_alloc(64, MILLION * sizeof *owners);
+    heap = malloc(MILLION * sizeof *heap);
+    if (owners == NULL || heap == NULL) {
+        fputs("wheel_bench: out of memory\n", stderr);
+        return 1;
+    }
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint32_t population = sizes[i].population;
+        const char *name = sizes[i].name;
+        printf("wheel add+remove %s: %.1f ns\n", name,
+               wheel_rearm(population, sizeof(struct owner)));
+        printf("wheel add+remove %s, timers packed: %.1f ns\n", name,
+               wheel_rearm(population, sizeof(struct wi_timer)));
+        printf("heap4 add+remove %s: %.1f ns\n", name, heap_rearm(population));
+        printf("wheel expire+next, nothing due %s: %.1f ns\n", name, wheel_idle_turn(population));
+        struct drain drain = wheel_drain(population);
+        printf("wheel expire %s: %.1f ns a timer, longest call %.0f us\n", name, drain.each,
+               drain.longest / 1000);
+    }
+    free(heap);
+    free(owners);
+    return 0;
+}
