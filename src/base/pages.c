@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* pages -- the system calls behind the contract in pages.h. */
+#include "base/pages.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/require.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* linux/mman.h since 6.13 */
+#endif
+
+/*
+ * Has the kernel write to `page`, which must not be touched from here. A return value of madvise
+ * proves nothing: qemu-user says 0 to every advice. This call needs no descriptor, so that a full
+ * table cannot pass for a missing guard; by its number, because the vDSO would fault for us.
+ */
+static bool kernel_faults_on(void *page)
+{
+    return syscall(SYS_clock_gettime, CLOCK_MONOTONIC, page) == -1 && errno == EFAULT;
+}
+
+void wi_pages_probe(struct wi_pages *pages)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    wi_assert(page > 0);
+    *pages = (struct wi_pages){.page = (size_t)page};
+
+    void *start;
+    if (wi_pages_reserve(pages->page, &start) != 0)
+        return;
+    pages->light_guard =
+        madvise(start, pages->page, MADV_GUARD_INSTALL) == 0 && kernel_faults_on(start);
+    wi_pages_release(start, pages->page);
+}
+
+int wi_pages_reserve(size_t bytes, void **start)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
+    void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (mapped == MAP_FAILED)
+        return -ENOMEM; /* also for EAGAIN, the limit of locked memory under MCL_FUTURE */
+    /* One touched byte must not cost a huge page. MAP_STACK says so only since Linux 6.7; a kernel
+     * without huge pages answers EINVAL, which is as good. */
+    (void)madvise(mapped, bytes, MADV_NOHUGEPAGE);
+    *start = mapped;
+    return 0;
+}
+
+/* Neighbouring reservations merge into one map, so that giving one back can need one map more. If
+ * the process has none left, the memory goes back and the addresses stay taken. */
+void wi_pages_release(void *start, size_t bytes)
+{
+    if (munmap(start, bytes) == 0)
+        return;
+    wi_assert(errno == ENOMEM);
+    wi_pages_discard(start, bytes);
+}
+
+int wi_pages_guard(const struct wi_pages *pages, void *start, size_t bytes)
+{
+    if (pages->light_guard) {
+        if (madvise(start, bytes, MADV_GUARD_INSTALL) == 0)
+            return 0;
+        if (errno != EINVAL)
+            return -ENOMEM;
+        /* Locked memory (mlockall) takes no markers. */
+    }
+    return mprotect(start, bytes, PROT_NONE) == 0 ? 0 : -ENOMEM;
+}
+
+void wi_pages_discard(void *start, size_t bytes)
+{
+    int rc = madvise(start, bytes, MADV_DONTNEED);
+    wi_assert(rc == 0 || errno == EINVAL); /* EINVAL is locked memory */
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctx -- leave one stack, go on with another: the only assembly of the house.
+ *
+ *     stack of A                        stack of B
+ *     | frames of A        |            | frames of B        |
+ *     | return address     |            | return address     |  <- popped, then jumped to
+ *     | callee-saved words |  <- *save  | callee-saved words |  <- load
+ *
+ * A context that is not running is one pointer: the stack pointer below its saved words. It belongs
+ * to whoever keeps that pointer, and is good for exactly one switch or jump. Contexts stay on the
+ * thread that runs them only because the scheduler says so; nothing here knows about threads.
+ *
+ * What the ABI calls callee-saved survives, with two exceptions, on purpose. The floating-point
+ * control words (mxcsr and x87 on x86-64, fpcr on aarch64) and the signal mask are the thread's: a
+ * context that changes the rounding mode changes it for the next one too, and has to put it back
+ * before it switches. Saving them would cost many times the switch itself.
+ *
+ * Sanitizers and valgrind must be told of every switch; that is base/fiber.h, and is not done here.
+ */
+#ifndef WI_TASK_CTX_H
+#define WI_TASK_CTX_H
+
+/* Saves the running context in *save and goes on with `load`; returns when somebody loads *save. */
+void wi_ctx_switch(void **save, void *load);
+
+/* Goes on with `load` and never comes back: nothing of the running context is kept. */
+_Noreturn void wi_ctx_jump(void *load);
+
+/*
+ * Lays a first frame below `top` (rounded down to 16) and gives the context that, once loaded,
+ * calls entry(arg) there. Takes less than 200 bytes. Unwinders end below `entry`, which never
+ * returns: if it does, the process traps.
+ */
+void *wi_ctx_prepare(void *top, void (*entry)(void *arg), void *arg);
+
+#endif /* WI_TASK_CTX_H */
