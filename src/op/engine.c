@@ -256,13 +256,14 @@ unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
     if (ran > 0 || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
         !wi_list_empty(&engine->uncanceled))
         until = WI_ENTER_NOW;
+    int got;
     do {
-        int got = enter(engine, until, cqe);
+        got = enter(engine, until, cqe);
         for (int i = 0; i < got; i++)
             complete(engine, &cqe[i]);
         reaped += (unsigned)got;
         until = WI_ENTER_NOW;
-    } while (engine->be->more && reaped < REAP_MAX);
+    } while (got > 0 && engine->be->more && reaped < REAP_MAX);
     return ran + reaped + run_alarms(engine);
 }
 

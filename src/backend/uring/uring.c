@@ -65,7 +65,9 @@ int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, uns
         result = wi_ring_enter(ring, IORING_ENTER_GETEVENTS, wait);
     /* -EBADR is said once only: the kernel had no memory to keep a completion. */
     int n = result == -EBADR ? 0 : take(uring, out, max);
-    be->more = wi_ring_ready(ring) > 0 || wi_ring_must_fetch(ring);
+    /* The flag may be stale: whoever queues work sets it afterwards, perhaps after we ran that work.
+     * An enter that brought nothing is therefore the end; a blocking one runs what is queued. */
+    be->more = wi_ring_ready(ring) > 0 || (n > 0 && wi_ring_must_fetch(ring));
     return n > 0 || result >= 0 || result == -ETIME ? n : result;
 }
 
