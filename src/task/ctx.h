@@ -14,7 +14,7 @@
  * What the ABI calls callee-saved survives, with two exceptions, on purpose. The floating-point
  * control words (mxcsr and x87 on x86-64, fpcr on aarch64) and the signal mask are the thread's: a
  * context that changes the rounding mode changes it for the next one too, and has to put it back
- * before it switches. Saving them would cost many times the switch itself.
+ * before it switches. Saving them would double the time of a switch, at best.
  *
  * Sanitizers and valgrind must be told of every switch; that is base/fiber.h, and is not done here.
  */
