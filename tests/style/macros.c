@@ -10,10 +10,12 @@
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/task.h"
+#include "weir/tcp.h"
 #include "weir/time.h"
 
 int two_deadlines_and_a_shield(void *arg);
 int with_options(weir_fn *fn);
+int with_tcp_options(weir_listener *listener);
 void tell(const char *format, ...) WEIR_FORMAT(1, 2);
 void leave(int *held);
 int held_until_here(void);
@@ -53,4 +55,16 @@ int codes_of_our_own(void)
 #define COUNT(name, code, text) +((name) == (code) && (text)[0] != 0)
     return 0 WEIR_ERRORS(COUNT);
 #undef COUNT
+}
+
+int with_tcp_options(weir_listener *listener)
+{
+#ifdef __cplusplus
+    struct weir_tcp_opts opts = {};
+    opts.size = sizeof opts;
+    opts.backlog = 16;
+    return weir_listen(listener, ":0", &opts);
+#else
+    return weir_listen(listener, ":0", WEIR_TCP_OPTS(.backlog = 16));
+#endif
 }
