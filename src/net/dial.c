@@ -130,7 +130,7 @@ int weir_dial(weir_sock *out, const char *text, const struct weir_tcp_opts *give
         rc = wi_tcp_opts_read(task->core, "weir_dial", given, &opts);
     if (rc == 0)
         rc = wi_address_read(task->core, "weir_dial", text, &addr);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     const void *origin = __builtin_return_address(0);
     rc = wi_addr_is_any(&addr) ? dial_loopback(task, weir_addr_port(&addr), &opts, origin, &sock)

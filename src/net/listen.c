@@ -30,6 +30,7 @@ static bool is_abandoned(struct wi_core *core, struct weir_addr *addr)
     return rc == -ECONNREFUSED;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the inode is written through ctl
 static int bind_unix(struct wi_core *core, int fd, struct weir_addr *addr, uint64_t inode[2])
 {
     struct sockaddr_un sun;
@@ -110,7 +111,7 @@ int weir_listen(weir_listener *out, const char *text, const struct weir_tcp_opts
     int rc = wi_tcp_opts_read(core, "weir_listen", given, &opts);
     if (rc == 0)
         rc = wi_address_read(core, "weir_listen", text, &addr);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = listen_on(core, &addr, &opts, &listener);
     if (rc < 0) {

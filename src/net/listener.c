@@ -220,13 +220,13 @@ static int find(weir_listener handle, struct wi_listener **out)
 int weir_accept(weir_listener handle, weir_sock *out)
 {
     struct wi_task *task;
-    struct wi_listener *listener = NULL;
+    struct wi_listener *listener;
     struct wi_sock *sock = NULL;
     out->bits = 0;
     int rc = wi_wait_begin(&task);
     if (rc == 0)
         rc = find(handle, &listener);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     if (wi_list_empty(&listener->waiters))
         sock = claim(listener);

@@ -33,7 +33,7 @@ int wi_sock_begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock
     int rc = wi_wait_begin(task);
     if (rc == 0)
         rc = wi_handle_find(handle.bits, WI_HANDLE_SOCK, &node);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     *sock = wi_container_of(node, struct wi_sock, node);
     return (*sock)->phase == WI_SOCK_OPEN ? 0 : -EBADF;
