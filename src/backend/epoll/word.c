@@ -26,7 +26,9 @@ int wi_epoll_word_watch(struct wi_epoll *e, struct wi_epoll_word *word)
 {
     if (word->added)
         return 0;
-    struct epoll_event event = {.events = WATCHED, .data.ptr = word};
+    /* An eventfd is always writable, and its first edge would end a wait for nothing. */
+    uint32_t events = word == &e->wake_word ? EPOLLIN | EPOLLET : WATCHED;
+    struct epoll_event event = {.events = events, .data.ptr = word};
     if (epoll_ctl(e->fd, EPOLL_CTL_ADD, word->fd, &event) < 0)
         return -errno;
     /* What holds already comes as the first edge. */
