@@ -521,6 +521,24 @@ CASE(poll_reports_a_state_that_holds_when_staged)
     seam_close(s);
 }
 
+CASE(an_attempt_in_one_direction_says_nothing_of_the_other)
+{
+    int fd[2];
+    char data[8] = "abc";
+    seam_open(s);
+    seam_tcp_pair(fd);
+    struct wi_req recv = seam_req(s, WI_OP_RECV, fd[0], data, sizeof data);
+    for (int i = 0; i < 3; i++) {
+        seam_stage(s, token(1), seam_poll(s, fd[0], POLLOUT, 0));
+        CHECK_EQ(seam_end(s, token(1)) & POLLOUT, POLLOUT);
+        CHECK_EQ(s->be->ops->try(s->be, &recv), -EAGAIN);
+        seam_stage(s, token(2), seam_req(s, WI_OP_SEND, fd[0], data, 1));
+        CHECK_EQ(seam_end(s, token(2)), 1);
+    }
+    CHECK_EQ(close(fd[1]), 0);
+    seam_close(s);
+}
+
 CASE(multishot_poll_reports_every_edge)
 {
     int fd[2];

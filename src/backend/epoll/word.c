@@ -71,8 +71,6 @@ bool wi_epoll_worth_trying(const struct wi_epoll_word *word, uint8_t opcode)
 
 void wi_epoll_word_note(struct wi_epoll_word *word, const struct wi_req *req, ssize_t result)
 {
-    if (result == -EINPROGRESS)
-        word->ready = 0; /* an unconnected socket looks writable and hung up: void from now on */
     if (result != -EAGAIN)
         return;
     switch (req->opcode) {
