@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -58,6 +59,13 @@ unsigned net_open_fds(void)
         count++;
     CHECK_EQ(closedir(dir), 0);
     return count - 3; /* ".", ".." and the directory itself */
+}
+
+weir_ns net_cpu_time(void)
+{
+    struct timespec spent;
+    CHECK_EQ(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent), 0);
+    return spent.tv_sec * WEIR_SEC + spent.tv_nsec;
 }
 
 void net_need_fds(unsigned want)

@@ -46,6 +46,9 @@ unsigned net_logged(const char *text);
 
 unsigned net_open_fds(void);
 
+/* Processor time of this process, user and system. */
+weir_ns net_cpu_time(void);
+
 /* Raises RLIMIT_NOFILE to `want`, or skips the case. */
 void net_need_fds(unsigned want);
 
