@@ -74,8 +74,11 @@ static void sleep_until_kicked(struct wi_core *core, weir_ns until)
 
 void wi_core_turn(struct wi_core *core, weir_ns until)
 {
+    bool had_tasks = core->root.live > 0;
     deliver(core, wi_inbox_take(&core->inbox));
     wi_sched_run(core);
+    if (had_tasks && core->root.live == 0)
+        until = WI_ENTER_NOW; /* the last task has ended: whoever steps the core has to learn it */
     weir_ns next = wi_engine_next(&core->engine);
     if (next < until)
         until = next;

@@ -73,7 +73,8 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
  */
 void wi_core_close(struct wi_core *core);
 
-/* One turn; blocks until `until` at most, if there is nothing to do. */
+/* One turn; blocks until `until` at most, if there is nothing to do and the last task did not end in
+ * this very turn. */
 void wi_core_turn(struct wi_core *core, weir_ns until);
 
 /* Hands a message to the core from any thread. False: the core is closing, the message the
