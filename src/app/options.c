@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,18 +14,17 @@ struct rule {
     const char *name;
     int64_t fallback, min, max;
     const char *env;
+    bool is_signed; /* the field's type: an unsigned one turns -1 into a huge number */
 };
 
 /* A number in decimal, nothing before or after it. */
-static int read_env(struct wi_log *log, const struct rule *rule, int64_t *value)
+static int read_env(struct wi_log *log, const struct rule *rule, const char *text, int64_t *value)
 {
-    const char *text = getenv(rule->env); // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
     char *end;
-    if (text == NULL || *text == 0)
-        return 0;
     errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (errno != 0 || *end != 0 || text[0] == ' ') {
+    /* strtol(3) also takes leading space, and nothing at all. */
+    if (errno != 0 || end == text || *end != 0 || strchr("-+0123456789", text[0]) == NULL) {
         wi_log(log, WEIR_LOG_ERROR, "%s=\"%s\" is not a number", rule->env, text);
         return -EINVAL;
     }
@@ -32,19 +32,32 @@ static int read_env(struct wi_log *log, const struct rule *rule, int64_t *value)
     return 0;
 }
 
+/* Names what the user set, an option or a variable, with the value as he gave it. */
+static int refuse(struct wi_log *log, const struct rule *rule, int64_t value, bool from_env)
+{
+    const char *kind = from_env ? "" : "option ";
+    const char *name = from_env ? rule->env : rule->name;
+    if (from_env || rule->is_signed)
+        wi_log(log, WEIR_LOG_ERROR, "%s%s = %" PRId64 ": must be %" PRId64 " to %" PRId64, kind,
+               name, value, rule->min, rule->max);
+    else
+        wi_log(log, WEIR_LOG_ERROR, "%s%s = %" PRIu64 ": must be %" PRId64 " to %" PRId64, kind,
+               name, (uint64_t)value, rule->min, rule->max);
+    return -EINVAL;
+}
+
 static int resolve(struct wi_log *log, const struct rule *rule, int64_t given, int64_t *out)
 {
+    const char *text = getenv(rule->env); // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
+    bool from_env = given == 0 && text != NULL && *text != 0;
     int64_t value = given;
-    int rc = value == 0 ? read_env(log, rule, &value) : 0;
+    int rc = from_env ? read_env(log, rule, text, &value) : 0;
     if (rc < 0)
         return rc;
     if (value == 0)
         value = rule->fallback;
-    if (value < rule->min || value > rule->max) {
-        wi_log(log, WEIR_LOG_ERROR, "option %s = %" PRId64 ": must be %" PRId64 " to %" PRId64,
-               rule->name, value, rule->min, rule->max);
-        return -EINVAL;
-    }
+    if (value < rule->min || value > rule->max)
+        return refuse(log, rule, value, from_env);
     *out = value;
     return 0;
 }
@@ -80,15 +93,16 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
                given->size);
         return rc;
     }
-#define X(field, fallback, min, max, env, text)                                \
-    static const struct rule field##_rule = {#field, fallback, min, max, env}; \
-    if (rc == 0)                                                               \
+#define X(field, fallback, min, max, env, text)                                                 \
+    static const struct rule field##_rule = {#field, fallback, min,                             \
+                                             max,    env,      (__typeof__(opts.field))-1 < 1}; \
+    if (rc == 0)                                                                                \
         rc = resolve(log, &field##_rule, (int64_t)opts.field, &out->field);
 #include "app/options.def"
 #undef X
     if (rc == 0)
         rc = resolve_backend(log, opts.backend, &out->backend);
-    if (rc == 0 && (int)opts.log_level > WEIR_LOG_SILENT) {
+    if (rc == 0 && ((int)opts.log_level < 0 || opts.log_level > WEIR_LOG_SILENT)) {
         wi_log(log, WEIR_LOG_ERROR, "option log_level = %d: no such level", (int)opts.log_level);
         rc = -EINVAL;
     }

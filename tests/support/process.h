@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process -- what a test needs to know of its process, and to take away from it.
+ *
+ * Nothing here opens a descriptor that stays, or allocates, so that what it counts is the work of
+ * the code under test. Whatever cannot be done is a failed check, or a skip where the machine is to
+ * blame.
+ */
+#ifndef SUPPORT_PROCESS_H
+#define SUPPORT_PROCESS_H
+
+#include <stddef.h>
+
+/* The code is compiled with a sanitizer, whose shadow and allocator blur what memory costs. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PROCESS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PROCESS_SANITIZED 1
+#endif
+#endif
+#ifndef PROCESS_SANITIZED
+#define PROCESS_SANITIZED 0
+#endif
+
+/* Open descriptors, counted without one. */
+unsigned process_fds(void);
+
+struct process_maps {
+    unsigned count;
+    size_t bytes;
+};
+
+/* Mappings of the process: /proc/self/maps. */
+struct process_maps process_maps(void);
+
+/* Threads of the process: /proc/self/task. */
+unsigned process_threads(void);
+
+/* Runs the function in a child; its failed check fails the case, its skip skips it. */
+void process_in_child(void (*fn)(void *arg), void *arg);
+
+/* From now on the system call fails with this errno, as the filters of container runtimes do. */
+void process_refuse(int syscall_number, int err);
+
+/* Sets the soft limit of a resource (RLIMIT_*); the hard one stays. */
+void process_limit(int resource, size_t soft);
+
+/* Becomes a user without privileges; skips where this one may not. */
+void process_become_nobody(void);
+
+#endif /* SUPPORT_PROCESS_H */
