@@ -100,7 +100,7 @@ enum { PLAIN_WAIT_S = 20 };
 int net_plain_listen(enum net_kind kind, int backlog, char at[WEIR_ADDR_TEXT_MAX]);
 int net_plain_socket(const char *at);
 int net_plain_dial(const char *at);
-int net_plain_accept(int fd);
+int net_plain_accept(int listener);
 
 /* 0, or the negative errno. */
 int net_plain_send(int fd, const void *buf, size_t len);
