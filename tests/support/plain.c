@@ -47,13 +47,32 @@ int net_plain_listen(enum net_kind kind, int backlog, char at[WEIR_ADDR_TEXT_MAX
     return fd;
 }
 
-int net_plain_dial(const char *at)
+int net_plain_connect(int fd, const char *at)
 {
     struct weir_addr addr;
-    int fd = make(at, &addr);
-    if (connect(fd, (const struct sockaddr *)addr.bytes, addr.len) < 0)
-        CHECK_EQ(-errno, 0);
+    CHECK_EQ(weir_addr_parse(&addr, at, NULL), 0);
+    return connect(fd, (const struct sockaddr *)addr.bytes, addr.len) < 0 ? -errno : 0;
+}
+
+int net_plain_dial(const char *at)
+{
+    int fd = net_plain_socket(at);
+    CHECK_EQ(net_plain_connect(fd, at), 0);
     return fd;
+}
+
+static void set_size(int fd, int name, unsigned bytes)
+{
+    if (bytes != 0)
+        CHECK_EQ(setsockopt(fd, SOL_SOCKET, name, &bytes, sizeof bytes), 0);
+}
+
+void net_plain_buffers(int fd, const struct weir_tcp_opts *opts)
+{
+    if (opts == NULL)
+        return;
+    set_size(fd, SO_SNDBUF, opts->send_buf_bytes);
+    set_size(fd, SO_RCVBUF, opts->recv_buf_bytes);
 }
 
 int net_plain_accept(int listener)
