@@ -93,6 +93,7 @@ static int listen_on(struct wi_core *core, struct weir_addr *addr, const struct 
         wi_fd_close(core, fd);
         return rc;
     }
+    (*out)->opts = *opts;
     (*out)->inode[0] = inode[0];
     (*out)->inode[1] = inode[1];
     return wi_addr_of_fd(&core->engine, fd, WI_CTL_LOCALNAME, &(*out)->bound);
