@@ -30,7 +30,6 @@ static bool is_abandoned(struct wi_core *core, struct weir_addr *addr)
     return rc == -ECONNREFUSED;
 }
 
-// NOLINTNEXTLINE(readability-non-const-parameter): the inode is written through ctl
 static int bind_unix(struct wi_core *core, int fd, struct weir_addr *addr, uint64_t inode[2])
 {
     struct sockaddr_un sun;

@@ -39,15 +39,19 @@ static ssize_t read_once(struct wi_sock *sock, void *buf, size_t len)
 {
     struct wi_backend *be = sock->net->core->engine.be;
     if (sock->ended)
-        return 0;
+        return sock->end;
     struct wi_req req = {.opcode = WI_OP_RECV,
                          .fd = sock->fd,
                          .word = sock->word,
                          .mem = buf,
                          .len = len < LEN_MAX ? (uint32_t)len : LEN_MAX};
     ssize_t got = be->ops->try(be, &req);
-    if (got == 0)
-        sock->ended = true;
+    wi_sock_note_error(sock, (int)got);
+    if (got == 0 || (got < 0 && sock->error == got)) {
+        sock->ended = true; /* an end that was seen stays one, whatever a send hears later */
+        sock->end = sock->error;
+        return sock->end;
+    }
     if (got == -EAGAIN)
         sock->hung_up = false; /* an error or end that is over: an edge will tell the next one */
     if (got < (ssize_t)req.len)

@@ -102,6 +102,7 @@ static int send_message(struct writer *writer, const struct iovec *iov, unsigned
     if (rc == -EAGAIN)
         rc = send_rest(writer);
     if (rc < 0) {
+        wi_sock_note_error(sock, rc);
         writer->task->done = sock->send.done;
         sock->torn |= sock->send.done > 0;
     }

@@ -73,6 +73,23 @@ int wi_sock_new(struct wi_net *net, int fd, bool is_tcp, const void *origin, str
     return 0;
 }
 
+/* The others are of the call (out of memory), or repeat themselves (EPIPE). */
+void wi_sock_note_error(struct wi_sock *sock, int result)
+{
+    switch (-result) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        if (sock->error == 0)
+            sock->error = result;
+        break;
+    default:
+        break;
+    }
+}
+
 void wi_sock_arm(struct wi_sock *sock)
 {
     if (wi_op_idle(&sock->poll))

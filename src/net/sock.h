@@ -8,7 +8,8 @@
  *
  * Receiving is by readiness: `readable` says that a recv(2) may give something. It is set by a poll
  * completion and cleared by an empty or short read; a hang-up sets `hung_up`, after which every read
- * is tried, since an edge that came together with data comes only once (RX12).
+ * is tried, since an edge that came together with data comes only once (RX12). The kernel tells a
+ * reset once, to whoever asks first, and calls it an end afterwards; `error` goes on telling (RX14).
  *
  * Owned by its net; the slab's memory is type-stable. One core's thread.
  */
@@ -35,11 +36,13 @@ struct wi_sock {
     struct wi_slab_node node;
     struct wi_net *net;
     int fd;
-    void *word;                    /* the backend's */
-    struct wi_list link;           /* in net->open or net->closing, or in a listener's unclaimed */
-    struct wi_op poll;             /* readable? */
-    int poll_error;                /* why the poll cannot be armed, or 0 */
-    bool readable, hung_up, ended; /* ended: 0 was received */
+    void *word;          /* the backend's */
+    struct wi_list link; /* in net->open or net->closing, or in a listener's unclaimed */
+    struct wi_op poll;   /* readable? */
+    int poll_error;      /* why the poll cannot be armed, or 0 */
+    int error;           /* what broke the connection, as recv or send told it, or 0 */
+    int end;             /* what every read gives once `ended`: 0 or that error */
+    bool readable, hung_up, ended;
     bool torn, write_shut;
     bool is_tcp;
     uint8_t phase;          /* enum wi_sock_phase */
@@ -58,6 +61,9 @@ int wi_sock_new(struct wi_net *net, int fd, bool is_tcp, const void *origin, str
 /* Waits until a read is worth trying. The calling task is sock->reader. 0, -EBADF when the socket is
  * closed meanwhile, the poll's own error, or the task's interruption. */
 int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task);
+
+/* Remembers a result of recv or send that means that the connection is broken. */
+void wi_sock_note_error(struct wi_sock *sock, int result);
 
 /* Arms the poll unless it is. */
 void wi_sock_arm(struct wi_sock *sock);

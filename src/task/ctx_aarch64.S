@@ -129,7 +129,10 @@
 .Llanding:
         BTI_J
         mov     x0, x20
-        blr     x19
+        adr     x30, .Lreturned
+        mov     x16, x19 /* a branch by x16 may land where a call may */
+        br      x16
+.Lreturned:
         brk     #1
         .cfi_endproc
         .size   wi_ctx_start, . - wi_ctx_start

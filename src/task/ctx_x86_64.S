@@ -5,7 +5,9 @@
  *     sp +0 r15   +8 r14   +16 r13   +24 r12   +32 rbx   +40 rbp   +48 address to go on at
  *
  * The way out is pop and jump, not ret: the return predictor holds the callers of the stack that is
- * left, so a ret would always be mispredicted.
+ * left, so a ret would be mispredicted as often as not. For the same reason a context is entered by a
+ * jump, and the scheduler enters these functions by jumps (ctx.h): a call that no ret answers would
+ * put the predictor out of step for every ret that follows.
  *
  * CET. Indirect branch tracking: the functions begin with endbr64 and the jump, whose target is a
  * return address, is `notrack`; so the object claims IBT. Shadow stacks: a switch would need its own
@@ -99,7 +101,10 @@
         nop
 .Llanding:
         movq    %r13, %rdi
-        callq   *%r12
+        leaq    .Lreturned(%rip), %rax
+        pushq   %rax
+        jmp     *%r12
+.Lreturned:
         ud2
         .cfi_endproc
         .size   wi_ctx_start, . - wi_ctx_start

@@ -55,8 +55,9 @@ static inline void arrived(struct wi_core *core, struct wi_fiber *self)
     (void)self;
 }
 
-/* Leaves `self` (NULL: the loop) for whoever is next; returns when it is resumed. */
-static inline void hand_over(struct wi_core *core, struct wi_task *self)
+/* Leaves `self` (NULL: the loop) for whoever is next; returns when it is resumed. The one place where
+ * tasks park, whatever they wait for: so the returns behind it are predictable (ctx.h). */
+static __attribute__((noinline)) void hand_over(struct wi_core *core, struct wi_task *self)
 {
     struct wi_task *next = pick(core);
     if (next == self)
@@ -64,8 +65,7 @@ static inline void hand_over(struct wi_core *core, struct wi_task *self)
     struct wi_fiber *from = fiber_of(core, self), *to = fiber_of(core, next);
     core->left_fiber = from;
     wi_fiber_leave(from, to, false);
-    wi_ctx_switch(self == NULL ? &core->loop_sp : &self->sp,
-                  next == NULL ? core->loop_sp : next->sp);
+    wi_ctx_swap(self == NULL ? &core->loop_sp : &self->sp, next == NULL ? core->loop_sp : next->sp);
     arrived(core, from);
 }
 
@@ -79,7 +79,8 @@ void wi_sched_run(struct wi_core *core)
 
 /* ---- life of a task ---- */
 
-static _Noreturn void end_task(struct wi_task *task, int result)
+static _Noreturn inline __attribute__((always_inline)) void end_task(struct wi_task *task,
+                                                                     int result)
 {
     struct wi_core *core = task->core;
     WEIR_REQUIRE(task->cover == &task->base,
@@ -97,7 +98,7 @@ static _Noreturn void end_task(struct wi_task *task, int result)
     void *sp = next == NULL ? core->loop_sp : next->sp;
     core->left_fiber = &stack->fiber;
     wi_fiber_leave(&stack->fiber, to, true);
-    wi_ctx_jump(sp);
+    wi_ctx_leave(sp);
 }
 
 static void task_entry(void *arg)

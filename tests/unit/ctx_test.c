@@ -383,7 +383,7 @@ CASE(unwinder_ends_at_the_first_frame)
     CHECK_GE(walk.frames, 2);
     CHECK_LE(walk.frames, 6);
     CHECK_GT(walk.last, (uintptr_t)wi_ctx_start);
-    CHECK_LE(walk.last, (uintptr_t)wi_ctx_start + 16);
+    CHECK_LE(walk.last, (uintptr_t)wi_ctx_start + 32);
     coro_close();
 }
 

@@ -312,7 +312,8 @@ CASE(receive_waits_for_bytes_that_come_later)
     char data[2] = "";
     seam_open(s);
     seam_tcp_pair(fd);
-    for (char c = 'a'; c < 'z'; c++) {
+    for (int letter = 'a'; letter < 'z'; letter++) {
+        char c = (char)letter;
         seam_stage(s, token(1), seam_req(s, WI_OP_RECV, fd[0], data, 1));
         CHECK(!seam_has(s, token(1)));
         seam_write(fd[1], &c, 1);
@@ -356,8 +357,8 @@ CASE(several_receives_on_one_descriptor_all_complete)
     for (unsigned i = 0; i < COUNT; i++)
         seam_stage(s, token(i), seam_req(s, WI_OP_RECV, fd[0], &data[i], 1));
     CHECK(!seam_has(s, token(0)));
-    for (char i = 0; i < COUNT; i++)
-        seam_write(fd[1], &i, 1);
+    for (int i = 0; i < COUNT; i++)
+        seam_write(fd[1], &(char){(char)i}, 1);
     for (unsigned i = 0; i < COUNT; i++) {
         CHECK_EQ(seam_end(s, token(i)), 1);
         sum += data[i];
@@ -706,7 +707,6 @@ CASE(remembered_readiness_misses_nothing)
             struct wi_cqe cqe = seam_next(s, token(1));
             CHECK_GE(cqe.res, 0);
             fin |= (cqe.res & POLLRDHUP) != 0;
-            ready = true;
             if ((cqe.flags & WI_CQE_MORE) == 0)
                 seam_stage(s, token(1), poll);
         }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* plain -- the blocking sockets of net.h: peers that know nothing of weir. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "support/net.h"
+
+static void be_patient_but_not_for_ever(int fd)
+{
+    struct timeval limit = {.tv_sec = PLAIN_WAIT_S};
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
+}
+
+static int make(const char *text, struct weir_addr *addr)
+{
+    sa_family_t family;
+    CHECK_EQ(weir_addr_parse(addr, text, NULL), 0);
+    memcpy(&family, addr->bytes, sizeof family);
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_GE(fd, 0);
+    be_patient_but_not_for_ever(fd);
+    return fd;
+}
+
+int net_plain_socket(const char *at)
+{
+    struct weir_addr addr;
+    return make(at, &addr);
+}
+
+int net_plain_listen(enum net_kind kind, int backlog, char at[WEIR_ADDR_TEXT_MAX])
+{
+    struct weir_addr addr;
+    net_place(kind, at);
+    int fd = make(at, &addr);
+    socklen_t length = sizeof addr.bytes;
+    CHECK_EQ(bind(fd, (const struct sockaddr *)addr.bytes, addr.len), 0);
+    CHECK_EQ(listen(fd, backlog), 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)addr.bytes, &length), 0);
+    addr.len = length;
+    CHECK_GT(weir_addr_format(&addr, at, WEIR_ADDR_TEXT_MAX), 0);
+    return fd;
+}
+
+int net_plain_dial(const char *at)
+{
+    struct weir_addr addr;
+    int fd = make(at, &addr);
+    if (connect(fd, (const struct sockaddr *)addr.bytes, addr.len) < 0)
+        CHECK_EQ(-errno, 0);
+    return fd;
+}
+
+int net_plain_accept(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0)
+        CHECK_EQ(-errno, 0);
+    be_patient_but_not_for_ever(fd);
+    return fd;
+}
+
+int net_plain_send(int fd, const void *buf, size_t len)
+{
+    for (size_t sent = 0; sent < len;) {
+        ssize_t n = send(fd, (const char *)buf + sent, len - sent, MSG_NOSIGNAL);
+        if (n < 0)
+            return -errno;
+        sent += (size_t)n;
+    }
+    return 0;
+}
+
+ssize_t net_plain_recv(int fd, void *buf, size_t len)
+{
+    size_t have = 0;
+    while (have < len) {
+        ssize_t n = recv(fd, (char *)buf + have, len - have, 0);
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    return (ssize_t)have;
+}
+
+void net_plain_reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    net_plain_close(fd);
+}
+
+void net_plain_close(int fd)
+{
+    CHECK_EQ(close(fd), 0);
+}
