@@ -173,8 +173,7 @@ int program_echo(void *arg)
     enum { CLIENTS = sizeof len / sizeof *len };
     struct server server = {.conns = CLIENTS};
     struct client client[CLIENTS];
-    (void)arg;
-    program_listen(&server.port, "127.0.0.1:0");
+    program_listen(&server.port, arg != NULL ? arg : "127.0.0.1:0");
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, echo_server, &server), 0);
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -207,8 +206,7 @@ int program_churn(void *arg)
     enum { CLIENTS = 4, DIALS = 8 };
     struct server server = {.conns = CLIENTS * DIALS};
     struct client client[CLIENTS];
-    (void)arg;
-    program_listen(&server.port, "127.0.0.1:0");
+    program_listen(&server.port, arg != NULL ? arg : "127.0.0.1:0");
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, echo_server, &server), 0);
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -292,8 +290,7 @@ int program_cancel_storm(void *arg)
     static weir_fn *const kind[] = {storm_recv, storm_recv_buf, storm_send, storm_accept,
                                     storm_sleep};
     struct storm storm = {.parked = 0};
-    (void)arg;
-    program_listen(&storm.port, "127.0.0.1:0");
+    program_listen(&storm.port, arg != NULL ? arg : "127.0.0.1:0");
     for (int i = 0; i < PAIRS; i++)
         program_connect(&storm.port, &storm.here[i], &storm.there[i]);
     {
@@ -342,8 +339,7 @@ int program_timeouts(void *arg)
 {
     struct program_port port;
     weir_sock here, there;
-    (void)arg;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, arg != NULL ? arg : "127.0.0.1:0");
     program_connect(&port, &here, &there);
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, slow_answers, &there), 0);

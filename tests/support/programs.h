@@ -2,8 +2,9 @@
 /*
  * programs -- small weir programs that check every byte and every result of their own.
  *
- * Each is a weir_fn for weir_run, opens its ports itself and ends with 0, whatever the backend below
- * does short of failing: refuse, delay, cut, reorder. What is not as it must be is a failed check.
+ * Each is a weir_fn for weir_run; the argument is the address that it serves itself on, NULL a port
+ * of 127.0.0.1. It ends with 0, whatever the backend below does short of failing: refuse, delay,
+ * cut, reorder. What is not as it must be is a failed check.
  */
 #ifndef SUPPORT_PROGRAMS_H
 #define SUPPORT_PROGRAMS_H
