@@ -12,8 +12,8 @@ typedef int weir_fn(void *arg);
 
 /* Starts fn(arg) as a child of the scope; it runs later, never inside this call. A spawned task
  * always runs, if only to see its first [wait] fail, so it may own what it is handed. Never parks:
- * -EAGAIN at the limit of live tasks, -ENOMEM, -ECANCELED in a cancelled scope; the caller still
- * owns `arg` then. */
+ * -EAGAIN at the limit of live tasks, -ENOMEM, -ECANCELED in a cancelled scope, -EPERM outside a
+ * task; the caller still owns `arg` then. */
 WEIR_API WEIR_MUST_USE int weir_spawn(struct weir_scope *scope, weir_fn *fn, void *arg);
 
 /* As weir_spawn, but the child gets its own copy of `size` bytes at `arg`, on its own stack.
