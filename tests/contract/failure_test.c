@@ -68,7 +68,7 @@ static int accept_in_vain(void *arg)
     struct program_port port;
     weir_sock here, there;
     (void)arg;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, NULL);
     CHECK_EQ(weir_dial(&here, port.addr, NULL), 0);
     {
         WEIR_WITHIN(40 * WEIR_MS);
@@ -97,7 +97,7 @@ static int accept_twice(void *arg)
     struct program_port port;
     weir_sock sock = {.bits = 1};
     (void)arg;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, NULL);
     for (int i = 0; i < 2; i++) {
         CHECK_EQ(weir_accept(port.listener, &sock), -EINVAL);
         CHECK_EQ(sock.bits, 0);
@@ -120,7 +120,7 @@ static int dial_thrice(void *arg)
     struct program_port port;
     weir_sock sock, there;
     int error = *(int *)arg;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, NULL);
     for (int i = 1; i <= 3; i++) {
         int expected = i == 2 ? -error : 0;
         sock.bits = 1;
@@ -191,7 +191,7 @@ static int send_once(void *arg)
 {
     struct message *message = arg;
     struct program_port port;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, NULL);
     program_connect(&port, &message->here, &message->there);
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, read_all, message), 0);
@@ -280,7 +280,7 @@ static int receive_twice(void *arg)
     const struct receiving *receiving = arg;
     struct program_port port;
     weir_sock here, there;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, NULL);
     program_connect(&port, &here, &there);
     CHECK_EQ(weir_send(there, "abcd", 4), 0);
     CHECK_EQ(receiving->call(here), -receiving->error);
@@ -343,7 +343,7 @@ static void check_listen_fails_in(enum wi_ctl_what what, const char *addr, int e
 static int find_port(void *arg)
 {
     struct program_port port;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, NULL);
     memcpy(arg, port.addr, sizeof port.addr);
     return weir_listener_close(&port.listener);
 }
@@ -396,7 +396,7 @@ CASE(a_dial_that_cannot_make_its_socket_gives_the_systems_error)
         int error;
     } steps[] = {{WI_CTL_SOCKET, 2, EMFILE}, {WI_CTL_SETOPT, 3, ENOBUFS}};
     for (size_t i = 0; i < 2; i++) {
-        struct making making = {"127.0.0.1:0", steps[i].error};
+        struct making making = {NULL, steps[i].error};
         struct wi_fault_counts counts = {{0}, {0}};
         struct wi_fault_plan plan = {
             .counts = &counts, .error = steps[i].error, .error_ctls = 1u << steps[i].what};
@@ -439,7 +439,7 @@ CASE(a_listen_without_memory_fails_and_leaves_the_port_free)
 
 CASE(a_dial_without_memory_fails_and_leaves_nothing)
 {
-    struct making making = {"127.0.0.1:0", ENOMEM};
+    struct making making = {NULL, ENOMEM};
     struct wi_fault_plan plan = {0};
     struct lines lines;
     plan.rule[WI_FAULT_ATTACH].at = 3;
@@ -453,7 +453,7 @@ static int accept_after_refusal(void *arg)
     weir_sock refused, here, there;
     char byte;
     (void)arg;
-    program_listen(&port, "127.0.0.1:0");
+    program_listen(&port, NULL);
     CHECK_EQ(weir_dial(&refused, port.addr, NULL), 0);
     ssize_t n = weir_recv(refused, &byte, 1);
     CHECK(n == 0 || n == -ECONNRESET);

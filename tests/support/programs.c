@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -13,7 +15,11 @@
 void program_listen(struct program_port *port, const char *addr)
 {
     struct weir_addr bound;
-    CHECK_EQ(weir_listen(&port->listener, addr, NULL), 0);
+    char own[WEIR_ADDR_TEXT_MAX];
+    unsigned pid = (unsigned)getpid();
+    (void)snprintf(own, sizeof own, "127.%u.%u.%u:0", 1 + (pid >> 16) % 250, (pid >> 8) % 256,
+                   1 + pid % 254);
+    CHECK_EQ(weir_listen(&port->listener, addr != NULL ? addr : own, NULL), 0);
     CHECK_EQ(weir_listener_addr(port->listener, &bound), 0);
     CHECK_GT(weir_addr_format(&bound, port->addr, sizeof port->addr), 0);
 }
@@ -173,7 +179,7 @@ int program_echo(void *arg)
     enum { CLIENTS = sizeof len / sizeof *len };
     struct server server = {.conns = CLIENTS};
     struct client client[CLIENTS];
-    program_listen(&server.port, arg != NULL ? arg : "127.0.0.1:0");
+    program_listen(&server.port, arg);
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, echo_server, &server), 0);
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -206,7 +212,7 @@ int program_churn(void *arg)
     enum { CLIENTS = 4, DIALS = 8 };
     struct server server = {.conns = CLIENTS * DIALS};
     struct client client[CLIENTS];
-    program_listen(&server.port, arg != NULL ? arg : "127.0.0.1:0");
+    program_listen(&server.port, arg);
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, echo_server, &server), 0);
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -290,7 +296,7 @@ int program_cancel_storm(void *arg)
     static weir_fn *const kind[] = {storm_recv, storm_recv_buf, storm_send, storm_accept,
                                     storm_sleep};
     struct storm storm = {.parked = 0};
-    program_listen(&storm.port, arg != NULL ? arg : "127.0.0.1:0");
+    program_listen(&storm.port, arg);
     for (int i = 0; i < PAIRS; i++)
         program_connect(&storm.port, &storm.here[i], &storm.there[i]);
     {
@@ -339,7 +345,7 @@ int program_timeouts(void *arg)
 {
     struct program_port port;
     weir_sock here, there;
-    program_listen(&port, arg != NULL ? arg : "127.0.0.1:0");
+    program_listen(&port, arg);
     program_connect(&port, &here, &there);
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, slow_answers, &there), 0);

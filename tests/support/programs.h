@@ -2,8 +2,8 @@
 /*
  * programs -- small weir programs that check every byte and every result of their own.
  *
- * Each is a weir_fn for weir_run; the argument is the address that it serves itself on, NULL a port
- * of 127.0.0.1. It ends with 0, whatever the backend below does short of failing: refuse, delay,
+ * Each is a weir_fn for weir_run; the argument is the address that it serves itself on, or NULL
+ * as for program_listen. It ends with 0, whatever the backend below does short of failing: refuse, delay,
  * cut, reorder. What is not as it must be is a failed check.
  */
 #ifndef SUPPORT_PROGRAMS_H
@@ -11,12 +11,15 @@
 
 #include "weir.h"
 
-/* A listener on a port, or name, that the kernel chose, and the text to dial it by. */
+/* A listener, and the text to dial it by. */
 struct program_port {
     weir_listener listener;
     char addr[WEIR_ADDR_TEXT_MAX];
 };
 
+/* On this address. NULL: a port that the kernel chooses of a loopback address of this process; those
+ * of 127.0.0.1 may all be taken, since a port that a connection had is not given to a listener for a
+ * minute. */
 void program_listen(struct program_port *port, const char *addr);
 
 /* Two ends of one connection. */
