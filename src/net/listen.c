@@ -17,6 +17,17 @@ static int bind_to(struct wi_core *core, int fd, struct weir_addr *addr)
         core, (struct wi_ctl){.what = WI_CTL_BIND, .fd = fd, .mem = addr->bytes, .len = addr->len});
 }
 
+/* Takes back what a bind that succeeded left behind besides the descriptor: a unix path. */
+static void unbind(struct wi_core *core, const struct weir_addr *addr)
+{
+    struct sockaddr_un sun;
+    if (wi_addr_family(addr) != AF_UNIX)
+        return;
+    memcpy(&sun, addr->bytes, sizeof sun);
+    if (sun.sun_path[0] != 0)
+        (void)wi_control(core, (struct wi_ctl){.what = WI_CTL_UNLINK, .mem = sun.sun_path});
+}
+
 /* Whether nobody serves a unix path any more: a connection attempt is refused. */
 static bool is_abandoned(struct wi_core *core, struct weir_addr *addr)
 {
@@ -41,8 +52,8 @@ static int bind_unix(struct wi_core *core, int fd, struct weir_addr *addr, uint6
         (void)wi_control(core, (struct wi_ctl){.what = WI_CTL_UNLINK, .mem = sun.sun_path});
         rc = bind_to(core, fd, addr);
     }
-    if (rc == 0 && sun.sun_path[0] != 0)
-        rc = wi_control(core, stat);
+    if (rc == 0 && sun.sun_path[0] != 0 && (rc = wi_control(core, stat)) < 0)
+        unbind(core, addr);
     return rc;
 }
 
@@ -67,8 +78,9 @@ static int open_socket(struct wi_core *core, struct weir_addr *addr,
         return fd;
     int rc = family == AF_UNIX ? bind_unix(core, fd, addr, inode) : bind_inet(core, fd, addr, opts);
     int backlog = opts->backlog != 0 ? (int)opts->backlog : INT_MAX; /* listen(2) cuts it */
-    if (rc == 0)
-        rc = wi_control(core, (struct wi_ctl){.what = WI_CTL_LISTEN, .fd = fd, .a = backlog});
+    struct wi_ctl listen = {.what = WI_CTL_LISTEN, .fd = fd, .a = backlog};
+    if (rc == 0 && (rc = wi_control(core, listen)) < 0)
+        unbind(core, addr);
     if (rc < 0) {
         wi_fd_close(core, fd);
         return rc;
@@ -88,15 +100,21 @@ static int listen_on(struct wi_core *core, struct weir_addr *addr, const struct 
     }
     if (fd < 0)
         return fd;
-    int rc = wi_listener_new(core->net, fd, wi_addr_family(addr) != AF_UNIX, out);
+    /* Asked for first: a listener that exists is visible, and could not be taken back silently. */
+    struct weir_addr bound;
+    int rc = wi_addr_of_fd(&core->engine, fd, WI_CTL_LOCALNAME, &bound);
+    if (rc == 0)
+        rc = wi_listener_new(core->net, fd, wi_addr_family(addr) != AF_UNIX, out);
     if (rc < 0) {
+        unbind(core, addr);
         wi_fd_close(core, fd);
         return rc;
     }
     (*out)->opts = *opts;
+    (*out)->bound = bound;
     (*out)->inode[0] = inode[0];
     (*out)->inode[1] = inode[1];
-    return wi_addr_of_fd(&core->engine, fd, WI_CTL_LOCALNAME, &(*out)->bound);
+    return 0;
 }
 
 int weir_listen(weir_listener *out, const char *text, const struct weir_tcp_opts *given)

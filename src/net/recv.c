@@ -54,7 +54,8 @@ static ssize_t read_once(struct wi_sock *sock, void *buf, size_t len)
     }
     if (got == -EAGAIN)
         sock->hung_up = false; /* an error or end that is over: an edge will tell the next one */
-    if (got < (ssize_t)req.len)
+    /* A full read may have left something; so has one that failed for want of memory. */
+    if (got == -EAGAIN || (got > 0 && got < (ssize_t)req.len))
         sock->readable = false;
     return got;
 }

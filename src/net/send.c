@@ -135,7 +135,11 @@ int weir_send(weir_sock sock, const void *buf, size_t len)
 
 int weir_sendv(weir_sock sock, const struct iovec *iov, int count)
 {
-    return count < 0 ? -EINVAL : send_all(sock, iov, (unsigned)count);
+    struct wi_task *task;
+    if (count >= 0)
+        return send_all(sock, iov, (unsigned)count);
+    int rc = wi_wait_begin(&task);
+    return rc < 0 ? rc : -EINVAL;
 }
 
 int weir_send_buf(weir_sock sock, struct weir_buf *buf)

@@ -20,6 +20,7 @@
 #include "check.h"
 #include "support/lines.h"
 #include "support/process.h"
+#include "support/programs.h"
 #include "weir.h"
 
 /* The backend that this process is to test, by its WEIR_BACKEND. */
@@ -36,46 +37,33 @@ static int give(void *arg)
 }
 
 /* One whole conversation with ourselves, so that every floor has had work to do. */
-struct talk {
-    weir_listener listener;
-    char addr[WEIR_ADDR_TEXT_MAX];
-};
-
 static int answer(void *arg)
 {
-    struct talk *talk = arg;
+    struct program_port *port = arg;
     weir_sock sock;
     struct weir_buf buf;
-    CHECK_EQ(weir_accept(talk->listener, &sock), 0);
+    CHECK_EQ(weir_accept(port->listener, &sock), 0);
     CHECK_EQ(weir_recv_buf(sock, &buf), 5);
     CHECK_EQ(weir_send_buf(sock, &buf), 0);
     CHECK_EQ(weir_close(&sock), 0);
     return 0;
 }
 
-static void open_port(struct talk *talk, const char *addr)
-{
-    struct weir_addr bound;
-    CHECK_EQ(weir_listen(&talk->listener, addr, NULL), 0);
-    CHECK_EQ(weir_listener_addr(talk->listener, &bound), 0);
-    CHECK_GT(weir_addr_format(&bound, talk->addr, sizeof talk->addr), 0);
-}
-
 static int converse(void *arg)
 {
-    struct talk talk;
+    struct program_port port;
     weir_sock sock;
     char text[5];
-    open_port(&talk, arg != NULL ? arg : "127.0.0.1:0");
+    program_listen(&port, arg);
     WEIR_SCOPE(scope, WEIR_ALL);
-    CHECK_EQ(weir_spawn(&scope, answer, &talk), 0);
-    CHECK_EQ(weir_dial(&sock, talk.addr, NULL), 0);
+    CHECK_EQ(weir_spawn(&scope, answer, &port), 0);
+    CHECK_EQ(weir_dial(&sock, port.addr, NULL), 0);
     CHECK_EQ(weir_send(sock, "hello", 5), 0);
     CHECK_EQ(weir_recv_exact(sock, text, 5), 5);
     CHECK_EQ(weir_recv(sock, text, 5), 0);
     CHECK_EQ(weir_close(&sock), 0);
     CHECK_EQ(weir_scope_wait(&scope), 0);
-    CHECK_EQ(weir_listener_close(&talk.listener), 0);
+    CHECK_EQ(weir_listener_close(&port.listener), 0);
     return 11;
 }
 
@@ -105,10 +93,10 @@ CASE(a_hundred_runs_leave_no_descriptor_map_or_byte)
 
 static int find_free_port(void *arg)
 {
-    struct talk talk;
-    open_port(&talk, "127.0.0.1:0");
-    memcpy(arg, talk.addr, sizeof talk.addr);
-    return weir_listener_close(&talk.listener);
+    struct program_port port;
+    program_listen(&port, NULL);
+    memcpy(arg, port.addr, sizeof port.addr);
+    return weir_listener_close(&port.listener);
 }
 
 CASE(a_port_can_be_opened_again_by_the_next_run)

@@ -128,9 +128,11 @@ static const struct debt no_debt = {.fd = -1};
 
 /* ---- readiness owed ---- */
 
+/* The end of the stream is a part of what a reader is denied. */
 static uint32_t direction_of(const struct wi_req *req)
 {
-    return req->opcode == WI_OP_RECV || req->opcode == WI_OP_ACCEPT ? POLLIN : POLLOUT;
+    bool reads = req->opcode == WI_OP_RECV || req->opcode == WI_OP_ACCEPT;
+    return reads ? POLLIN | POLLRDHUP : POLLOUT;
 }
 
 static uint32_t ready_now(int fd, uint32_t events)

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * That every option does what its line in options.def says. The last case reads this file's list and
+ * fails for an option that has no case here. (A20)
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/self.h"
+#include "check.h"
+#include "support/lines.h"
+#include "support/process.h"
+#include "support/programs.h"
+#include "task/core.h"
+#include "weir.h"
+
+/* Whether the kernel can write there; nothing is touched from here. */
+static bool is_writable(void *at)
+{
+    return syscall(SYS_clock_gettime, CLOCK_MONOTONIC, at) == 0;
+}
+
+static char *stack_low(void)
+{
+    return wi_core_self->current->stack->low;
+}
+
+/* ---- cores ---- */
+
+static int count_threads(void *arg)
+{
+    *(unsigned *)arg = process_threads();
+    return 0;
+}
+
+CASE(option_cores_is_one_thread)
+{
+    unsigned threads = 0;
+    CHECK_EQ(weir_run(WEIR_OPTS(.cores = 1), count_threads, &threads), 0);
+    CHECK_EQ(threads, process_threads());
+}
+
+/* ---- stack_bytes, guard_bytes ---- */
+
+static int measure_stack(void *arg)
+{
+    size_t *usable = arg;
+    char here;
+    *usable = (size_t)(&here - stack_low());
+    CHECK(is_writable(stack_low()));
+    CHECK(!is_writable(stack_low() - 16));
+    return 0;
+}
+
+CASE(option_stack_bytes_is_what_a_task_can_use)
+{
+    static const size_t sizes[] = {16384, 65536, 1 << 20, 64 << 20};
+    for (int i = 0; i < 4; i++) {
+        size_t usable = 0;
+        CHECK_EQ(weir_run(WEIR_OPTS(.stack_bytes = sizes[i]), measure_stack, &usable), 0);
+        CHECK_LT(usable, sizes[i] - 4096 + 1);
+        CHECK_GT(usable, sizes[i] - 2 * 4096 - 4096);
+    }
+}
+
+static int measure_guard(void *arg)
+{
+    size_t bytes = *(size_t *)arg;
+    for (size_t below = 16; below <= bytes; below += 2048)
+        CHECK(!is_writable(stack_low() - below));
+    CHECK(!is_writable(stack_low() - bytes));
+    return 0;
+}
+
+CASE(option_guard_bytes_is_what_faults_below_a_stack)
+{
+    size_t sizes[] = {4096, 65536, 1 << 20};
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(weir_run(WEIR_OPTS(.guard_bytes = sizes[i], .stack_bytes = 4 << 20), measure_guard,
+                          &sizes[i]),
+                 0);
+}
+
+/* ---- recv_pool_bytes ---- */
+
+static int borrow(void *arg)
+{
+    weir_sock *sock = arg;
+    struct weir_buf buf;
+    CHECK_EQ(weir_recv_buf(*sock, &buf), 1);
+    weir_buf_release(&buf);
+    return 0;
+}
+
+/* With one buffer in all, who wants a second one waits until the first is back. */
+static int borrow_two(void *arg)
+{
+    struct program_port port;
+    weir_sock here[2], there[2];
+    struct weir_buf held;
+    (void)arg;
+    program_listen(&port, NULL);
+    for (int i = 0; i < 2; i++) {
+        program_connect(&port, &here[i], &there[i]);
+        CHECK_EQ(weir_send(there[i], "x", 1), 0);
+    }
+    CHECK_EQ(weir_recv_buf(here[0], &held), 1);
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, borrow, &here[1]), 0);
+    CHECK_EQ(weir_sleep(5 * WEIR_MS), 0);
+    unsigned waiting = weir_scope_live(&scope);
+    weir_buf_release(&held);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(weir_close(&here[i]), 0);
+        CHECK_EQ(weir_close(&there[i]), 0);
+    }
+    CHECK_EQ(weir_listener_close(&port.listener), 0);
+    return (int)waiting;
+}
+
+CASE(option_recv_pool_bytes_bounds_what_is_borrowed)
+{
+    CHECK_EQ(weir_run(WEIR_OPTS(.recv_pool_bytes = 65536), borrow_two, NULL), 1);
+    CHECK_EQ(weir_run(WEIR_OPTS(.recv_pool_bytes = 131072), borrow_two, NULL), 0);
+}
+
+/* ---- sq_entries ---- */
+
+static int ask_caps(void *arg)
+{
+    return weir_caps(arg);
+}
+
+CASE(option_sq_entries_is_the_size_of_the_ring)
+{
+    static const unsigned wanted[] = {4, 5, 64, 4096}, made[] = {4, 8, 64, 4096};
+    for (int i = 0; i < 4; i++) {
+        struct weir_caps caps = {0};
+        CHECK_EQ(weir_run(WEIR_OPTS(.sq_entries = wanted[i]), ask_caps, &caps), 0);
+        bool is_uring = caps.backend == WEIR_BACKEND_URING;
+        CHECK_EQ(caps.sq_entries, is_uring ? made[i] : 0);
+        CHECK_GE(caps.cq_entries, 4 * caps.sq_entries);
+    }
+}
+
+/* ---- run_budget ---- */
+
+static int yield_often(void *arg)
+{
+    for (int i = 0; i < *(int *)arg; i++)
+        CHECK_EQ(weir_yield(), 0);
+    return 0;
+}
+
+/* Looks at input and timers while ten tasks yield a hundred times each. */
+static int count_looks(void *arg)
+{
+    int yields = 100;
+    uint64_t before = wi_core_self->engine.stats.enters;
+    {
+        WEIR_SCOPE(scope, WEIR_ALL);
+        for (int i = 0; i < 10; i++)
+            CHECK_EQ(weir_spawn(&scope, yield_often, &yields), 0);
+        CHECK_EQ(weir_scope_wait(&scope), 0);
+    }
+    *(uint64_t *)arg = wi_core_self->engine.stats.enters - before;
+    return 0;
+}
+
+CASE(option_run_budget_is_the_number_of_tasks_between_two_looks)
+{
+    static const unsigned budgets[] = {1, 10, 100};
+    for (int i = 0; i < 3; i++) {
+        uint64_t looks = 0;
+        unsigned runs = 10 * 101;
+        CHECK_EQ(weir_run(WEIR_OPTS(.run_budget = budgets[i]), count_looks, &looks), 0);
+        CHECK_GE(looks, runs / budgets[i] - 1);
+        CHECK_LE(looks, runs / budgets[i] + 2);
+    }
+}
+
+/* ---- tasks_max ---- */
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    return weir_sleep(WEIR_FOREVER);
+}
+
+static int spawn_to_the_limit(void *arg)
+{
+    int limit = *(int *)arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    for (int i = 1; i < limit; i++) /* main is one of them */
+        CHECK_EQ(weir_spawn(&scope, sleep_long, NULL), 0);
+    CHECK_EQ(weir_spawn(&scope, sleep_long, NULL), -EAGAIN);
+    CHECK_EQ(weir_scope_live(&scope), limit - 1);
+    weir_scope_close(&scope);
+    weir_scope_open(&scope, WEIR_ALL);
+    if (limit > 1)
+        CHECK_EQ(weir_spawn(&scope, sleep_long, NULL), 0); /* there is room again */
+    return 0;
+}
+
+CASE(option_tasks_max_is_where_spawning_gives_EAGAIN)
+{
+    int limits[] = {1, 2, 100};
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(
+            weir_run(WEIR_OPTS(.tasks_max = (unsigned)limits[i]), spawn_to_the_limit, &limits[i]),
+            0);
+}
+
+/* ---- sockets_max ---- */
+
+/* The second end of the one connection has no place: the accepting side turns it away. */
+static int dial_to_the_limit(void *arg)
+{
+    struct program_port port;
+    weir_sock first, second;
+    char byte;
+    (void)arg;
+    program_listen(&port, NULL);
+    CHECK_EQ(weir_dial(&first, port.addr, NULL), 0);
+    CHECK_EQ(weir_dial(&second, port.addr, NULL), -EMFILE);
+    CHECK_EQ(second.bits, 0);
+    ssize_t n = weir_recv(first, &byte, 1);
+    CHECK(n == 0 || n == -ECONNRESET);
+    CHECK_EQ(weir_close(&first), 0);
+    return weir_listener_close(&port.listener);
+}
+
+CASE(option_sockets_max_is_where_dialling_gives_EMFILE_and_connections_are_refused)
+{
+    struct lines lines = {0};
+    unsigned fds = process_fds();
+    CHECK_EQ(weir_run(WEIR_OPTS(.sockets_max = 1, .log = lines_take, .log_user = &lines),
+                      dial_to_the_limit, NULL),
+             0);
+    CHECK_EQ(lines.count, 1);
+    CHECK_STR_EQ(lines.line[0].text,
+                 "a connection was refused: sockets_max is reached, 1 sockets open");
+    CHECK_EQ(process_fds(), fds);
+}
+
+/* ---- linger_ns, linger_canceled_ns ---- */
+
+struct unread {
+    weir_sock here, there;
+    bool canceled;
+    weir_ns closing; /* how long the close took */
+};
+
+static int send_to_nobody(void *arg)
+{
+    struct unread *unread = arg;
+    int rc;
+    while ((rc = program_send(unread->here, 0, 0, 1 << 20)) == 0)
+        ;
+    return rc;
+}
+
+static int close_it(void *arg)
+{
+    struct unread *unread = arg;
+    weir_ns start = weir_now();
+    CHECK_EQ(weir_close(&unread->here), 0);
+    unread->closing = weir_now() - start;
+    return 0;
+}
+
+static void close_in_a_task(struct unread *unread)
+{
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, close_it, unread), 0);
+    if (unread->canceled)
+        weir_scope_cancel(&scope);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+}
+
+/* A send is under way that cannot end: the close waits for it as long as the option says. */
+static int close_unread(void *arg)
+{
+    struct unread *unread = arg;
+    struct program_port port;
+    program_listen(&port, NULL);
+    program_connect(&port, &unread->here, &unread->there);
+    {
+        WEIR_SCOPE(sending, WEIR_ALL);
+        CHECK_EQ(weir_spawn(&sending, send_to_nobody, unread), 0);
+        CHECK_EQ(weir_sleep(2 * WEIR_MS), 0);
+        CHECK_EQ(weir_scope_live(&sending), 1);
+        close_in_a_task(unread);
+        CHECK_EQ(weir_scope_wait(&sending), 0);
+        CHECK_EQ(weir_scope_result(&sending), -EBADF);
+    }
+    CHECK_EQ(weir_close(&unread->there), 0);
+    return weir_listener_close(&port.listener);
+}
+
+CASE(option_linger_ns_bounds_a_close_that_has_bytes_to_send)
+{
+    struct unread unread = {.canceled = false};
+    CHECK_EQ(weir_run(WEIR_OPTS(.linger_ns = 30 * WEIR_MS, .linger_canceled_ns = 20 * WEIR_SEC),
+                      close_unread, &unread),
+             0);
+    CHECK_GE(unread.closing, 30 * WEIR_MS);
+    CHECK_LT(unread.closing, 10 * WEIR_SEC);
+}
+
+CASE(option_linger_canceled_ns_bounds_the_close_of_a_cancelled_task)
+{
+    struct unread unread = {.canceled = true};
+    CHECK_EQ(weir_run(WEIR_OPTS(.linger_ns = 20 * WEIR_SEC, .linger_canceled_ns = 30 * WEIR_MS),
+                      close_unread, &unread),
+             0);
+    CHECK_GE(unread.closing, 30 * WEIR_MS);
+    CHECK_LT(unread.closing, 10 * WEIR_SEC);
+}
+
+/* ---- nofile ---- */
+
+static int soft_nofile(void *arg)
+{
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    *(size_t *)arg = limit.rlim_cur;
+    return 0;
+}
+
+CASE(option_nofile_raises_the_soft_limit)
+{
+    size_t limit = 0;
+    process_limit(RLIMIT_NOFILE, 200);
+    CHECK_EQ(weir_run(WEIR_OPTS(.nofile = 300), soft_nofile, &limit), 0);
+    CHECK_EQ(limit, 300);
+    CHECK_EQ(weir_run(WEIR_OPTS(.nofile = 100), soft_nofile, &limit), 0);
+    CHECK_EQ(limit, 300); /* it raises, it never lowers */
+    CHECK_EQ(weir_run(NULL, soft_nofile, &limit), 0);
+    CHECK_EQ(limit, 300);
+}
+
+CASE(option_nofile_beyond_the_hard_limit_is_refused_with_that_limit)
+{
+    struct lines lines = {0};
+    struct rlimit limit = {.rlim_cur = 200, .rlim_max = 400};
+    size_t unused;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    unsigned fds = process_fds();
+    CHECK_EQ(weir_run(WEIR_OPTS(.nofile = 401, .log = lines_take, .log_user = &lines), soft_nofile,
+                      &unused),
+             -EPERM);
+    CHECK_EQ(lines.count, 1);
+    CHECK_STR_EQ(lines.line[0].text, "option nofile = 401: the hard limit is 400");
+    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_EQ(limit.rlim_cur, 200);
+}
+
+/* ---- all of them ---- */
+
+CASE(every_option_has_a_case_of_its_effect)
+{
+    static const char *const tested[] = {
+        "cores",     "stack_bytes", "guard_bytes", "recv_pool_bytes",    "sq_entries", "run_budget",
+        "tasks_max", "sockets_max", "linger_ns",   "linger_canceled_ns", "nofile"};
+    size_t next = 0;
+#define X(field, fallback, min, max, env, text)     \
+    CHECK_LT(next, sizeof tested / sizeof *tested); \
+    CHECK_STR_EQ(tested[next], #field);             \
+    next++;
+#include "app/options.def"
+#undef X
+    CHECK_EQ(next, sizeof tested / sizeof *tested);
+}

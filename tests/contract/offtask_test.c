@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that need a task, made where there is none: before any run, on another thread while a run
+ * is alive, and between tasks. Each gives -EPERM and does nothing. (A18)
+ *
+ * tests/style/offtask.py reads the public headers and fails for a function that is marked [wait], or
+ * documented to give -EPERM, and has no CALL here.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "check.h"
+#include "support/process.h"
+#include "support/programs.h"
+#include "weir.h"
+
+/* Real handles, so that nothing but the missing task can be wrong. */
+struct handles {
+    struct program_port port;
+    weir_sock here, there;
+    struct weir_scope *scope;
+    unsigned calls;
+};
+
+static int must_not_run(void *arg)
+{
+    (void)arg;
+    CHECK(!"a task was spawned from outside");
+    return 0;
+}
+
+/* The call, on the handles `h`, and what it must have left alone or zeroed. */
+#define CALL(name, ...)                            \
+    do {                                           \
+        CHECK_EQ((long)name(__VA_ARGS__), -EPERM); \
+        h->calls++;                                \
+    } while (0)
+
+static void call_stream(struct handles *h)
+{
+    char bytes[4] = "abc";
+    struct iovec iov = {bytes, 3};
+    struct weir_buf buf = {.data = (void *)bytes, .len = 3};
+    CALL(weir_recv, h->here, bytes, 3);
+    CALL(weir_recv_exact, h->here, bytes, 3);
+    CALL(weir_recv_buf, h->here, &buf);
+    CHECK_EQ(buf.loan, 0);
+    CHECK_EQ(buf.data, NULL);
+    CHECK_EQ(buf.len, 0);
+    CALL(weir_send, h->here, bytes, 3);
+    CALL(weir_sendv, h->here, &iov, 1);
+    CALL(weir_sendv, h->here, &iov, -1);
+    CALL(weir_send_buf, h->here, &buf);
+    CALL(weir_shutdown_write, h->here);
+    CHECK_STR_EQ(bytes, "abc");
+}
+
+static void call_making_and_closing(struct handles *h)
+{
+    weir_sock sock = {.bits = 1};
+    weir_listener listener = {.bits = 1};
+    CALL(weir_dial, &sock, h->port.addr, NULL);
+    CHECK_EQ(sock.bits, 0);
+    sock.bits = 1;
+    CALL(weir_accept, h->port.listener, &sock);
+    CHECK_EQ(sock.bits, 0);
+    CALL(weir_listen, &listener, "127.0.0.1:0", NULL);
+    CHECK_EQ(listener.bits, 0);
+    uint64_t bits = h->here.bits;
+    CALL(weir_close, &h->here);
+    CHECK_EQ(h->here.bits, bits);
+    bits = h->port.listener.bits;
+    CALL(weir_listener_close, &h->port.listener);
+    CHECK_EQ(h->port.listener.bits, bits);
+}
+
+static void call_tasks(struct handles *h)
+{
+    CALL(weir_yield);
+    CALL(weir_sleep, 0);
+    CALL(weir_sleep, WEIR_SEC);
+    CALL(weir_sleep, -1);
+    CALL(weir_sleep_until, 0);
+    CALL(weir_sleep_until, WEIR_FOREVER);
+    CALL(weir_scope_wait, h->scope);
+    CALL(weir_spawn, h->scope, must_not_run, NULL);
+    CALL(weir_spawn_copy, h->scope, must_not_run, h, sizeof *h);
+    CHECK_EQ(weir_done(), 0);
+}
+
+/* Not [wait]: what a thread without a runtime gets. */
+static void call_questions(struct handles *h)
+{
+    struct weir_addr addr;
+    struct weir_caps caps;
+    CALL(weir_caps, &caps);
+    CALL(weir_sock_peer, h->here, &addr);
+    CALL(weir_sock_local, h->here, &addr);
+    CALL(weir_listener_addr, h->port.listener, &addr);
+}
+
+static void call_all(struct handles *h)
+{
+    h->calls = 0;
+    call_stream(h);
+    call_making_and_closing(h);
+    call_tasks(h);
+    call_questions(h);
+}
+
+static void check_all_were_called(const struct handles *h)
+{
+    CHECK_GT(h->calls, 20);
+}
+
+CASE(before_any_run_every_call_is_refused)
+{
+    struct weir_scope scope = {{0}};
+    struct handles h = {.scope = &scope};
+    unsigned fds = process_fds();
+    strcpy(h.port.addr, "127.0.0.1:1");
+    call_all(&h);
+    check_all_were_called(&h);
+    CHECK_EQ(process_fds(), fds);
+}
+
+static void *call_from_a_thread(void *arg)
+{
+    call_all(arg);
+    return NULL;
+}
+
+/* Everything still works after the foreign calls, and nothing of them has arrived. */
+static void check_unharmed(struct handles *h)
+{
+    char byte = 0;
+    CHECK_EQ(weir_scope_live(h->scope), 0);
+    CHECK_EQ(weir_send(h->there, "x", 1), 0);
+    CHECK_EQ(weir_recv(h->here, &byte, 1), 1);
+    CHECK_EQ(byte, 'x');
+    CHECK_EQ(weir_shutdown_write(h->here), 0);
+    CHECK_EQ(weir_recv(h->there, &byte, 1), 0);
+    CHECK_EQ(weir_close(&h->here), 0);
+    CHECK_EQ(weir_close(&h->there), 0);
+    CHECK_EQ(weir_listener_close(&h->port.listener), 0);
+}
+
+static int be_called_by_a_thread(void *arg)
+{
+    struct handles h = {.calls = 0};
+    pthread_t thread;
+    (void)arg;
+    program_listen(&h.port, NULL);
+    program_connect(&h.port, &h.here, &h.there);
+    WEIR_SCOPE(scope, WEIR_ALL);
+    h.scope = &scope;
+    CHECK_EQ(pthread_create(&thread, NULL, call_from_a_thread, &h), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    check_all_were_called(&h);
+    check_unharmed(&h);
+    return 0;
+}
+
+CASE(from_another_thread_every_call_is_refused_while_the_run_goes_on)
+{
+    unsigned fds = process_fds();
+    CHECK_EQ(weir_run(NULL, be_called_by_a_thread, NULL), 0);
+    CHECK_EQ(process_fds(), fds);
+}
+
+/* The report of a forgotten listener is made by the core itself, with no task running. A sink must
+ * not call weir; one that does is refused, and harms nothing. */
+static void call_from_the_sink(enum weir_log_level level, const char *msg, void *user)
+{
+    struct handles *h = user;
+    (void)level;
+    (void)msg;
+    h->calls = 0;
+    call_stream(h);
+    call_making_and_closing(h);
+    call_tasks(h);
+}
+
+static int forget(void *arg)
+{
+    struct handles *h = arg;
+    program_listen(&h->port, NULL);
+    program_connect(&h->port, &h->here, &h->there);
+    return 6;
+}
+
+CASE(between_tasks_every_call_is_refused)
+{
+    struct weir_scope scope = {{0}};
+    struct handles h = {.scope = &scope};
+    unsigned fds = process_fds();
+    CHECK_EQ(weir_run(WEIR_OPTS(.log = call_from_the_sink, .log_user = &h), forget, &h), 6);
+    check_all_were_called(&h);
+    CHECK_EQ(process_fds(), fds);
+}
+
+CASE(after_a_run_every_call_is_refused_on_its_handles)
+{
+    struct weir_scope scope = {{0}};
+    struct handles h = {.scope = &scope};
+    CHECK_EQ(weir_run(WEIR_OPTS(.log_level = WEIR_LOG_SILENT), forget, &h), 6);
+    call_all(&h);
+    check_all_were_called(&h);
+}
