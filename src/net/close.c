@@ -24,7 +24,7 @@
 #include "net/net.h"
 
 enum {
-    DROP_AT_ONCE = 256 * 1024, /* bytes dropped per look, so that a flood cannot keep the core */
+    DROP_AT_ONCE = 64 * 1024, /* bytes dropped per look, so that a flood cannot keep the core */
     DROP_CHUNK = 4096
 };
 

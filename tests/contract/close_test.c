@@ -274,15 +274,22 @@ CASE(close_with_unread_input_destroys_nothing_that_was_sent)
 
 /* Unread input beyond what one look drops, with the peer's end behind it: no edge is left to tell of
  * the rest, and the close once waited for its whole budget and then reset. */
-static int close_with_much_unread_input(void *arg)
+static int send_much_and_end(void *arg)
 {
     enum { BYTES = 300000 };
+    int fd = *(int *)arg;
+    CHECK_EQ(net_plain_send(fd, mib8, BYTES), 0);
+    return shutdown(fd, SHUT_WR);
+}
+
+static int close_with_much_unread_input(void *arg)
+{
     const struct weir_tcp_opts *opts = WEIR_TCP_OPTS(.recv_buf_bytes = 400000);
     struct net_half half = net_accepted(*(enum net_kind *)arg, opts);
     char first;
-    CHECK_EQ(net_plain_send(half.fd, mib8, BYTES), 0);
-    CHECK_EQ(shutdown(half.fd, SHUT_WR), 0);
-    CHECK_EQ(weir_recv(half.sock, &first, 1), 1);
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, send_much_and_end, &half.fd), 0);
+    CHECK_EQ(weir_recv(half.sock, &first, 1), 1); /* parks first, so that edges are all it gets */
     net_settle();
     CHECK_EQ(weir_close(&half.sock), 0);
     CHECK_EQ(net_take_end(half.fd), 0);
