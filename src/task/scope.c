@@ -132,11 +132,14 @@ int weir_scope_wait(struct weir_scope *storage)
     struct wi_task *task = opener(scope, "weir_scope_wait");
     struct join join = {.wait = {.interrupt = join_interrupted}, .scope = scope};
     bool covers;
-    uint8_t state;
     task->done = 0;
     task->joining = &scope->body;
-    while ((state = join_state(task, scope, &covers)) == 0 && scope->live > 0)
+    uint8_t state = join_state(task, scope, &covers);
+    while (state == 0 && scope->live > 0) {
         wi_task_park(task, &join.wait);
+        if (scope->live > 0) /* else the result is there, and wins over what came with it */
+            state = join_state(task, scope, &covers);
+    }
     task->joining = NULL;
     if (state == 0)
         return result_of(scope);

@@ -462,6 +462,52 @@ CASE(scope_wait_that_is_interrupted_already_joins_all_too)
     CHECK_EQ(net_run(interrupt_at_entry, NULL), 0);
 }
 
+struct finish {
+    struct weir_scope *outer;
+    int result;
+};
+
+static int end_then_be_cancelled(void *arg)
+{
+    struct finish *finish = arg;
+    struct turn turn = {1, 0};
+    WEIR_SCOPE(inner, WEIR_FIRST_OK);
+    finish->result = spawn_turns(&inner, &turn, 1);
+    CHECK_EQ(weir_yield(), -ECANCELED);
+    return 0;
+}
+
+static int cancel_in_the_same_round(void *arg)
+{
+    struct finish *finish = arg;
+    CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(weir_yield(), 0);
+    weir_scope_cancel(finish->outer);
+    return 0;
+}
+
+/*
+ * The last child ends, which queues the opener; before it runs, somebody cancels what is around it.
+ * It once found the cancellation first and lost the result, here the index of the winner, whose
+ * socket nobody would then close. What has started has its result win.
+ */
+static int result_meets_cancel(void *arg)
+{
+    (void)arg;
+    WEIR_SCOPE(outer, WEIR_ALL);
+    struct finish finish = {&outer, 77};
+    CHECK_EQ(weir_spawn(&outer, end_then_be_cancelled, &finish), 0);
+    CHECK_EQ(weir_spawn(&outer, cancel_in_the_same_round, &finish), 0);
+    CHECK_EQ(weir_scope_wait(&outer), 0);
+    CHECK_EQ(finish.result, 0);
+    return 0;
+}
+
+CASE(scope_result_that_is_complete_wins_over_a_cancellation)
+{
+    CHECK_EQ(net_run(result_meets_cancel, NULL), 0);
+}
+
 /* ---- closing ---- */
 
 static int note_end(void *arg)
