@@ -460,6 +460,23 @@ CASE(shield_within_a_shield_has_no_more_time_than_the_outer)
     CHECK_EQ(net_run(clip, NULL), 0);
 }
 
+/* The inner one was clipped to an instant in the past, but heard of it only in the loop's next turn:
+ * the first call in it still went through. */
+static int clip_to_nothing(void *arg)
+{
+    (void)arg;
+    WEIR_SHIELD(0);
+    CHECK_EQ(weir_yield(), -ETIMEDOUT);
+    WEIR_SHIELD(WEIR_SEC);
+    CHECK_EQ(weir_yield(), -ETIMEDOUT);
+    return 0;
+}
+
+CASE(shield_within_a_spent_shield_is_spent_at_entry)
+{
+    CHECK_EQ(net_run(clip_to_nothing, NULL), 0);
+}
+
 static int shielded_child(void *arg)
 {
     (void)arg;
