@@ -132,11 +132,14 @@ int weir_scope_wait(struct weir_scope *storage)
     struct wi_task *task = opener(scope, "weir_scope_wait");
     struct join join = {.wait = {.interrupt = join_interrupted}, .scope = scope};
     bool covers;
-    uint8_t state;
     task->done = 0;
     task->joining = &scope->body;
-    while ((state = join_state(task, scope, &covers)) == 0 && scope->live > 0)
+    uint8_t state = join_state(task, scope, &covers);
+    while (state == 0 && scope->live > 0) {
         wi_task_park(task, &join.wait);
+        if (scope->live > 0) /* else the result is there, and wins over what came with it */
+            state = join_state(task, scope, &covers);
+    }
     task->joining = NULL;
     if (state == 0)
         return result_of(scope);
@@ -198,6 +201,18 @@ static void time_is_up(struct wi_engine *engine, struct wi_alarm *alarm)
     wi_cover_mark(&deadline->cover, WI_EXPIRED);
 }
 
+/* Cuts a shield to what the shields around it have left; true if that was less. */
+static bool clip(struct wi_cover *shield)
+{
+    weir_ns until = shield->until;
+    for (const struct wi_cover *at = shield->parent; at != NULL; at = at->parent)
+        if (at->kind == WI_COVER_SHIELD && at->until < until)
+            until = at->until;
+    bool less = until < shield->until;
+    shield->until = until;
+    return less;
+}
+
 static void enter_block(struct wi_deadline *deadline, enum wi_cover_kind kind, weir_ns from_now,
                         const char *call)
 {
@@ -207,16 +222,14 @@ static void enter_block(struct wi_deadline *deadline, enum wi_cover_kind kind, w
     *deadline = (struct wi_deadline){.alarm.fn = time_is_up, .core = core};
     wi_cover_link(&deadline->cover, task->cover, kind, task);
     task->cover = &deadline->cover;
-    weir_ns until = wi_engine_after(&core->engine, from_now > 0 ? from_now : 0);
-    if (kind == WI_COVER_SHIELD)
-        for (const struct wi_cover *at = deadline->cover.parent; at != NULL; at = at->parent)
-            if (at->kind == WI_COVER_SHIELD && at->until < until)
-                until = at->until;
-    deadline->cover.until = until;
-    if (from_now <= 0)
+    bool spent = from_now <= 0;
+    deadline->cover.until = wi_engine_after(&core->engine, spent ? 0 : from_now);
+    if (kind == WI_COVER_SHIELD && clip(&deadline->cover))
+        spent = spent || deadline->cover.until <= wi_engine_after(&core->engine, 0);
+    if (spent)
         wi_cover_mark(&deadline->cover, WI_EXPIRED);
-    else if (until != WEIR_FOREVER)
-        wi_alarm_set(&core->engine, &deadline->alarm, until);
+    else if (deadline->cover.until != WEIR_FOREVER)
+        wi_alarm_set(&core->engine, &deadline->alarm, deadline->cover.until);
 }
 
 void weir_deadline_enter(struct weir_deadline *deadline, weir_ns from_now)
