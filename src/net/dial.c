@@ -43,6 +43,9 @@ static void interrupt_connect(struct wi_task *task, struct wi_wait *wait)
 static int connect_to(struct wi_task *task, struct wi_sock *sock, struct weir_addr *addr)
 {
     struct dialler dialler = {.wait = {.interrupt = interrupt_connect}, .task = task};
+    int rc = wi_task_interrupted(task); /* this may be a second attempt */
+    if (rc < 0)
+        return rc;
     dialler.op.fn = connected;
     dialler.op.req = (struct wi_req){.opcode = WI_OP_CONNECT,
                                      .fd = sock->fd,
@@ -54,7 +57,7 @@ static int connect_to(struct wi_task *task, struct wi_sock *sock, struct weir_ad
         wi_task_park(task, &dialler.wait);
     if (dialler.rc != -ECANCELED)
         return dialler.rc;
-    int rc = wi_task_interrupted(task);
+    rc = wi_task_interrupted(task);
     return rc < 0 ? rc : -ECANCELED;
 }
 

@@ -102,13 +102,15 @@ int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task)
     while (!sock->readable && !sock->hung_up) {
         if (sock->poll_error < 0)
             return sock->poll_error;
+        /* Before each park: what came while the task was on its way to look at readiness that
+         * turned out stale has been told already, and is not told again. */
+        int rc = wi_task_interrupted(task);
+        if (rc < 0)
+            return rc;
         wi_sock_arm(sock);
         wi_task_park(task, &wait);
         if (sock->phase != WI_SOCK_OPEN)
             return -EBADF;
-        int rc = wi_task_interrupted(task);
-        if (rc < 0 && !sock->readable && !sock->hung_up)
-            return rc;
     }
     return 0;
 }

@@ -42,15 +42,17 @@ static int wait_for_buffer(struct wi_task *task, struct weir_buf *out, bool (*gi
     void *data = NULL;
     int rc = 0;
     wi_list_push_back(&core->pool.waiters, &taker.link);
-    while (rc == 0) {
-        wi_task_park(task, &taker.wait);
+    for (;;) {
         if (given_up(arg))
             rc = -EBADF;
         else if (core->pool.waiters.next == &taker.link &&
                  (out->loan = wi_pool_take(&core->pool, task, &data)) != 0)
             break;
         else
-            rc = wi_task_interrupted(task);
+            rc = wi_task_interrupted(task); /* also before the first park: see task.h */
+        if (rc < 0)
+            break;
+        wi_task_park(task, &taker.wait);
     }
     out->data = data;
     leave_queue(core, &taker);

@@ -15,7 +15,9 @@
  *
  * What a task waits for is told by a struct wi_wait on its own stack. Its `interrupt` is called
  * when cancellation or a deadline reaches the parked task; it must see to it that the task wakes,
- * now or when what is in flight has ended (I1), and nothing else.
+ * now or when what is in flight has ended (I1), and nothing else. A task that is not parked is told
+ * nothing: whoever parks looks at wi_task_interrupted first, unless no other task has run since the
+ * last look.
  */
 #ifndef WI_TASK_TASK_H
 #define WI_TASK_TASK_H
