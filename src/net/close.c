@@ -49,7 +49,7 @@ static bool peer_ended(struct wi_sock *sock)
     struct wi_req req = {.opcode = WI_OP_RECV,
                          .fd = sock->fd,
                          .word = sock->word,
-                         .mem = chunk,
+                         .mem = sock->is_tcp ? NULL : chunk,
                          .len = sock->is_tcp ? DROP_AT_ONCE : DROP_CHUNK,
                          .msg_flags = sock->is_tcp ? MSG_TRUNC : 0};
     for (size_t dropped = 0; !sock->ended && dropped < DROP_AT_ONCE;) {
