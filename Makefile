@@ -6,7 +6,8 @@ export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 .PHONY: run test bench lint install clean
 .NOTPARALLEL:
 
-run: ; scripts/run.sh
+run: ; scripts/deps.sh && cmake --preset release && \
+	cmake --build --preset release --target example_echo weir-load && scripts/run.sh
 
 test: ; scripts/deps.sh && cmake --workflow --preset release
 

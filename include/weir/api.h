@@ -7,9 +7,14 @@
  *   - A result below zero is a negated errno, or a WEIR_E* code below -4095. errno means nothing
  *     after a call.
  *   - Anything marked [wait] may park the calling task. It returns -ECANCELED when the task's scope
- *     is cancelled and -ETIMEDOUT when an enclosing deadline passes. Both are sticky: the next
- *     [wait] call fails the same way until the task leaves that scope or deadline. Outside a task
- *     it returns -EPERM.
+ *     is cancelled and -ETIMEDOUT when an enclosing deadline passes, before anything has happened,
+ *     or when what it waits for is interrupted; a result that is there by then is returned instead.
+ *     Both are sticky: the next [wait] call fails the same way until the task leaves that scope or
+ *     deadline. Outside a task it returns -EPERM.
+ *   - Calls that end something (weir_close, weir_listener_close, weir_scope_close) may park too,
+ *     but no cancellation and no deadline stops them. All other calls return at once.
+ *   - A call is for tasks, on the thread of the weir_run that runs them, unless it says "any
+ *     thread".
  *   - When a [wait] call returns, the kernel no longer refers to any memory passed to it.
  *   - A handle belongs to the core that made it. Elsewhere every call on it returns -EXDEV.
  *   - A zeroed handle is "none": closing it is a no-op, anything else returns -EBADF.

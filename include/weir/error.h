@@ -19,10 +19,11 @@ enum weir_error {
 };
 
 /* What happened, for a person: "Connection refused". Takes a result as it came; "no error" for 0
- * and more. The text is static. Any thread. */
+ * and more, "unknown error" for what is none. The text is static. Any thread. strerrordesc_np(3) */
 WEIR_API const char *weir_strerror(int err);
 
-/* The code's name: "ECONNREFUSED", "WEIR_ETORN"; "OK" for 0 and more, "?" for what is none. */
+/* The code's name: "ECONNREFUSED", "WEIR_ETORN"; "OK" for 0 and more, "?" for what is none. Static.
+ * Any thread. strerrorname_np(3) */
 WEIR_API const char *weir_errname(int err);
 
 WEIR_END

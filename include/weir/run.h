@@ -22,47 +22,50 @@ enum weir_log_level {
     WEIR_LOG_SILENT /* nothing at all; lines are still counted */
 };
 
-/* Receives one line without its newline. It is called on the thread that speaks, must not call
- * weir, and must copy `msg` to keep it. */
+/* Receives one line without its newline. It is called on the thread of the run, in the middle of
+ * whatever has something to say, must not call weir, and must copy `msg` to keep it. */
 typedef void weir_log_fn(enum weir_log_level level, const char *msg, void *user);
 
 /*
- * Zero in any field means its default. WEIR_OPTS fills `size`, so the struct can grow. Every option
- * has an environment variable, which counts where the option is 0; docs/guide/options.md lists
- * names, defaults and limits. -1 in the two linger fields means no budget at all.
+ * Zero in any field means its default. WEIR_OPTS fills `size`, so the struct can grow. `backend`
+ * and every number have an environment variable, which counts where the field is 0;
+ * docs/guide/options.md lists names, defaults and limits. -1 in the two linger fields means for
+ * ever. `_bytes` are bytes, `_ns` nanoseconds.
  */
 struct weir_opts {
     size_t size;
     unsigned cores; /* 1 for now */
     enum weir_backend backend;
-    size_t stack_bytes;         /* per task; reserved, committed on touch */
-    size_t guard_bytes;         /* below every stack */
+    size_t stack_bytes;         /* per task, guard included; reserved, committed on touch */
+    size_t guard_bytes;         /* below every stack; faults on overflow */
     size_t recv_pool_bytes;     /* per core; bounds every borrowed buffer */
-    unsigned sq_entries;        /* of the submission ring */
+    unsigned sq_entries;        /* of the submission ring; nothing on epoll */
     unsigned run_budget;        /* tasks run per turn of the loop */
     unsigned tasks_max;         /* live tasks; at it weir_spawn gives -EAGAIN */
-    unsigned sockets_max;       /* open sockets and listeners; at it -EMFILE */
+    unsigned sockets_max;       /* open sockets, and as many listeners; at it -EMFILE */
     weir_ns linger_ns;          /* how long weir_close may work on bytes still unsent or unread */
     weir_ns linger_canceled_ns; /* the same when the closing task is already cancelled */
     size_t nofile;              /* raise RLIMIT_NOFILE to this before starting */
-    enum weir_log_level log_level; /* lines above it are counted, not written */
-    weir_log_fn *log;              /* 0: to stderr */
+    enum weir_log_level log_level; /* what is less urgent is counted, not written */
+    weir_log_fn *log;              /* 0: to stderr, as "weir: text" */
     void *log_user;
 };
 
 #define WEIR_OPTS(...) (&(struct weir_opts){.size = sizeof(struct weir_opts), __VA_ARGS__})
 
-/* For C++, and for options that are set one by one: all zero but `size`. */
+/* For C++, and for options that are set one by one: all zero but `size`. Any thread. */
 WEIR_API void weir_opts_init(struct weir_opts *opts);
 
-/* Runs `main_fn` as the first task, on the calling thread, and gives its result once every task is
- * gone. `opts` may be NULL. -EINVAL: a wrong option, which the log names with its limit. -EPERM:
- * this thread runs weir already. Else what kept the runtime from starting: -ENOSYS, -EPERM or
- * -ENOMEM of the required backend, -EMFILE. May be called any number of times per process, and from
- * several threads at once. */
+/* Runs `main_fn` as the first task, on the calling thread, and gives its result once every task and
+ * every socket is gone; the thread blocks until then. `opts` may be NULL. -EINVAL: a wrong option
+ * or environment variable, which the log names with its limit; -E2BIG: an option that this library
+ * does not know. -EPERM: this thread runs weir already, or `nofile` is above the hard limit. Else
+ * what kept the runtime from starting: -ENOSYS, -EPERM or -ENOMEM of the required backend, -EMFILE,
+ * -ENOMEM; nothing is left of it then. Any thread, any number of times, several threads at once. */
 WEIR_API int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg);
 
-/* What the kernel gave. Bits that epoll cannot have stay 0 there. */
+/* What the kernel gave: each was tried at the start. Bits that epoll cannot have stay 0 there.
+ * io_uring_setup(2), io_uring_enter(2), io_uring_register(2), epoll_pwait2(2) */
 #define WEIR_CAP_DEFER_TASKRUN (1u << 0)
 #define WEIR_CAP_COOP_TASKRUN (1u << 1)
 #define WEIR_CAP_SINGLE_ISSUER (1u << 2)
@@ -81,10 +84,10 @@ struct weir_caps {
     char reason[160]; /* why this backend: "io_uring works", "io_uring_setup: EPERM", ... */
 };
 
-/* The calling task's core. -EPERM outside the runtime. */
+/* What the calling task's core runs on. 0, or -EPERM outside the runtime. */
 WEIR_API int weir_caps(struct weir_caps *out);
 
-/* "uring", "epoll" or "auto". */
+/* "uring", "epoll" or "auto"; "?" for what is none. Static. Any thread. */
 WEIR_API const char *weir_backend_name(enum weir_backend backend);
 
 WEIR_END

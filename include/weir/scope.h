@@ -32,26 +32,31 @@ struct weir_scope {
     uint64_t priv[24];
 };
 
-/* Opens a scope in the calling task. Declares nothing: prefer WEIR_SCOPE. */
+/* Opens a scope in the calling task, below the blocks that the task is in. Declares nothing: prefer
+ * WEIR_SCOPE. Outside a task it ends the process with a message. */
 WEIR_API void weir_scope_open(struct weir_scope *scope, enum weir_policy policy);
 
-/* Cancels the children and the opener's own waits, until the scope is closed. Idempotent. Any task
- * of the same core. */
+/* Cancels the children and the opener's own waits, until the scope is closed; its weir_scope_wait
+ * and weir_scope_close go on. Returns at once: the tasks see it when they run. Idempotent, and
+ * nothing on a closed scope. Any task of the same core. */
 WEIR_API void weir_scope_cancel(struct weir_scope *scope);
 
-/* Joins the children. ALL: 0. FIRST_OK: the index, in order of spawning, of the child that won,
- * else the last error; -ECHILD without any child. The waiter's own interruption is -ECANCELED or
- * -ETIMEDOUT: if it also covers the scope, all children are cancelled and joined first; only a
- * deadline entered after the scope was opened returns early, with weir_scope_live() > 0. [wait] */
+/* Joins the children; its opener's call. ALL: 0. FIRST_OK: the index, from 0 in order of spawning,
+ * of the child that won, else the last error; -ECHILD without any child. The waiter's own
+ * interruption is -ECANCELED or -ETIMEDOUT: if it also covers the scope, all children are cancelled
+ * and joined first; only a deadline entered after the scope was opened returns early, with
+ * weir_scope_live() > 0. The scope stays open. [wait] */
 WEIR_API WEIR_MUST_USE int weir_scope_wait(struct weir_scope *scope);
 
-/* Children that have not ended. */
+/* Children that have not ended; 0 once the scope is closed. */
 WEIR_API unsigned weir_scope_live(const struct weir_scope *scope);
 
-/* The first error of a child so far, or 0. */
+/* The first error of a child so far, or 0, under every policy; -ECANCELED that the scope itself
+ * caused does not count. May be asked after the scope was closed. */
 WEIR_API int weir_scope_result(const struct weir_scope *scope);
 
-/* Cancels, joins, unlinks. Immune to cancellation. A closed or zeroed scope may be closed again. */
+/* Cancels, joins, unlinks; its opener's call. Parks while children run, immune to cancellation and
+ * deadlines. A closed or zeroed scope may be closed again. */
 WEIR_API void weir_scope_close(struct weir_scope *scope);
 
 /* Declares scope `name`, closed on every way out of the enclosing block. */
@@ -63,15 +68,20 @@ struct weir_deadline {
     uint64_t priv[16];
 };
 
-/* From now on, [wait] calls of this task, and of scopes it opens, fail with -ETIMEDOUT once
- * `from_now` has passed; with zero or less, at once; with WEIR_FOREVER, never. */
+/* From now on, [wait] calls of this task, and of tasks in scopes that it opens, fail with
+ * -ETIMEDOUT once `from_now` nanoseconds have passed; with zero or less, at once, even if a result
+ * is ready; with WEIR_FOREVER, never. Never early. Outside a task it ends the process with a
+ * message. */
 WEIR_API void weir_deadline_enter(struct weir_deadline *deadline, weir_ns from_now);
 
-/* Ends a deadline or a shield. One that was left, or is zeroed, may be left again. */
+/* Ends a deadline or a shield, in any order among others; the task that entered it. It no longer
+ * counts for scopes that were opened inside, either. One that was left, or is zeroed, may be left
+ * again. */
 WEIR_API void weir_deadline_leave(struct weir_deadline *deadline);
 
-/* Hides outer cancellation and outer deadlines; `budget` replaces them, cut to what an outer shield
- * has left. */
+/* Hides outer cancellation and outer deadlines; `budget`, in nanoseconds, replaces them, cut to
+ * what an outer shield has left. When it is spent, [wait] calls fail with -ETIMEDOUT. Outside a
+ * task it ends the process with a message. */
 WEIR_API void weir_shield_enter(struct weir_deadline *shield, weir_ns budget);
 
 #define WEIR__CAT2(a, b) a##b

@@ -4,7 +4,9 @@
  *
  * A weir_sock is a value. It names its connection until somebody closes it; after that every call
  * on any copy gives -EBADF, and -EXDEV on a core that did not make it. Sockets are not owned by
- * tasks: one may be made by one task and used by another of the same core.
+ * tasks: one may be made by one task and used by another of the same core. A call that waits while
+ * its socket is closed ends with -EBADF. What is open at the end of weir_run is closed, with a line
+ * in the log.
  *
  * One task reads at a time (a second one gets -EBUSY), any number write: their messages go out
  * whole and in the order of the calls. A reader and a writer in different tasks are normal.
@@ -23,17 +25,18 @@ typedef struct weir_sock {
     uint64_t bits;
 } weir_sock;
 
-/* Receives 1..len bytes; 0 at the end of the stream, which every later call gives too. len 0 is
- * -EINVAL. -ECONNRESET and the like are errors, never an end. recv(2). [wait] */
+/* Receives 1..len bytes, what is there; 0 at the end of the stream, which every later call gives
+ * too. len 0 is -EINVAL. -ECONNRESET and the like are errors, never an end, and are given again as
+ * well. recv(2). [wait] */
 WEIR_API WEIR_MUST_USE ssize_t weir_recv(weir_sock sock, void *buf, size_t len);
 
 /* Receives exactly `len` bytes and returns len; 0 only for len 0. -ENODATA: the stream ended
  * before; weir_done() gives what came, after this and after every other error. [wait] */
 WEIR_API WEIR_MUST_USE ssize_t weir_recv_exact(weir_sock sock, void *buf, size_t len);
 
-/* As weir_recv, into a buffer of the core's pool, which is lent to the caller: *out is valid for a
- * result > 0 and zeroed for every other. WEIR_ELOANS: the task holds its share of loans already; an
- * empty pool parks instead. [wait] */
+/* As weir_recv, into a buffer of the core's pool, which is lent to the caller: up to 64 KiB; *out
+ * is valid for a result > 0 and zeroed for every other. WEIR_ELOANS: the task holds its share of
+ * loans, eight, already; an empty pool parks instead (recv_pool_bytes in weir/run.h). [wait] */
 WEIR_API WEIR_MUST_USE ssize_t weir_recv_buf(weir_sock sock, struct weir_buf *out);
 
 /* Sends all of it (0) or fails; then weir_done() gives the bytes that went out, and unless that is
@@ -45,12 +48,12 @@ WEIR_API WEIR_MUST_USE int weir_send(weir_sock sock, const void *buf, size_t len
  * is not changed. -EINVAL: count < 0. [wait] */
 WEIR_API WEIR_MUST_USE int weir_sendv(weir_sock sock, const struct iovec *iov, int count);
 
-/* As weir_send, for what *buf holds; the loan is given back and *buf zeroed whatever the result.
- * [wait] */
+/* As weir_send, for what *buf holds; the loan is given back and *buf zeroed whatever the result. A
+ * zeroed one is a message of 0 bytes. [wait] */
 WEIR_API WEIR_MUST_USE int weir_send_buf(weir_sock sock, struct weir_buf *buf);
 
 /* Says to the peer that nothing more will come, after what other tasks are still sending. Receiving
- * goes on. Idempotent. shutdown(2). [wait] */
+ * goes on, sending gives -EPIPE. Idempotent. WEIR_ETORN: on a torn stream. shutdown(2). [wait] */
 WEIR_API WEIR_MUST_USE int weir_shutdown_write(weir_sock sock);
 
 /*
@@ -58,12 +61,14 @@ WEIR_API WEIR_MUST_USE int weir_shutdown_write(weir_sock sock);
  * is under way is flushed, for at most linger_ns (weir/run.h); then the peer is told the end, and
  * the core reads and drops what the peer still sends until its end or the end of the budget, since
  * a close with unread input would reset the connection and destroy bytes on their way. A torn
- * stream is reset. Immune to cancellation, which only shortens the budget (linger_canceled_ns). 0,
- * -EBADF, -EXDEV, -EPERM outside a task; a zeroed handle is 0.
+ * stream is reset. Returns when the peer was told; dropping goes on behind it. Immune to
+ * cancellation and deadlines, which only shorten the budget (linger_canceled_ns). 0, also for a
+ * zeroed handle; -EBADF; -EXDEV, which leaves *sock as it is; -EPERM outside a task.
  */
 WEIR_API int weir_close(weir_sock *sock);
 
-/* Who is at the two ends. */
+/* Who is at the two ends. 0, -EBADF, -EXDEV, -EPERM outside the runtime, -ENOTCONN when the peer is
+ * gone. Do not park. getpeername(2), getsockname(2) */
 WEIR_API WEIR_MUST_USE int weir_sock_peer(weir_sock sock, struct weir_addr *out);
 WEIR_API WEIR_MUST_USE int weir_sock_local(weir_sock sock, struct weir_addr *out);
 

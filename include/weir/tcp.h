@@ -16,42 +16,50 @@ typedef struct weir_listener {
     uint64_t bits;
 } weir_listener;
 
-/* Zero is the default. Sockets that a listener accepts inherit its options. */
+/* Zero is the default. Sockets that a listener accepts inherit its options. TCP's own are ignored
+ * for unix sockets. socket(7), tcp(7). */
 struct weir_tcp_opts {
-    size_t size;             /* filled by WEIR_TCP_OPTS */
-    unsigned backlog;        /* connections that wait for accept; default and limit: somaxconn */
-    unsigned keepalive_s;    /* idle seconds before the kernel probes the peer; default: never */
-    unsigned send_buf_bytes; /* SO_SNDBUF; default: the kernel's */
-    unsigned recv_buf_bytes; /* SO_RCVBUF */
-    unsigned nodelay_off : 1;
-    unsigned reuse_port : 1; /* SO_REUSEPORT: several listeners share a port */
-    unsigned v6_only : 1;
+    size_t size;              /* filled by WEIR_TCP_OPTS */
+    unsigned backlog;         /* connections that wait for accept; default and limit: somaxconn */
+    unsigned keepalive_s;     /* idle seconds before the kernel probes the peer; default: never */
+    unsigned send_buf_bytes;  /* SO_SNDBUF, which the kernel doubles; default: the kernel's */
+    unsigned recv_buf_bytes;  /* SO_RCVBUF */
+    unsigned nodelay_off : 1; /* leaves Nagle's algorithm on; it is off by default */
+    unsigned reuse_port : 1;  /* SO_REUSEPORT: several listeners share a port */
+    unsigned v6_only : 1;     /* a v6 listener takes no v4 connections */
 };
 #define WEIR_TCP_OPTS(...) \
     (&(struct weir_tcp_opts){.size = sizeof(struct weir_tcp_opts), __VA_ARGS__})
 
-/* Opens exactly one listening socket on the calling core; `opts` may be NULL. -EINVAL: bad text or
- * option, named in the log. -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EMFILE as bind(2) and socket(2).
- * A unix path that nobody serves any more is replaced. Task only: -EPERM. */
+/* Opens exactly one listening socket on the calling core; `opts` may be NULL. *out is zeroed on
+ * errors, and the log names the address. -EINVAL: bad text or option. -ENAMETOOLONG: a unix path.
+ * -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EMFILE as bind(2) and socket(2); -EMFILE at sockets_max,
+ * too. SO_REUSEADDR is set. A unix path that nobody serves any more is replaced. Does not park.
+ * -EPERM outside a task. */
 WEIR_API WEIR_MUST_USE int weir_listen(weir_listener *out, const char *addr,
                                        const struct weir_tcp_opts *opts);
 
-/* Waits for the next connection; several accepters are served in order. Connections that the peer
- * aborted meanwhile are skipped; when descriptors run out, it backs off and goes on. accept(2).
- * [wait] */
+/* Waits for the next connection; several accepters are served in order. *out is a socket for the
+ * result 0 and zeroed otherwise. Connections that the peer aborted meanwhile are skipped; when
+ * descriptors run out, it backs off and goes on, at sockets_max connections are refused, both with
+ * a line in the log. -EBADF: the listener is closed, meanwhile or before. accept(2). [wait] */
 WEIR_API WEIR_MUST_USE int weir_accept(weir_listener listener, weir_sock *out);
 
 /* Closes the port, resets what nobody accepted, ends parked accepters with -EBADF, and zeroes
  * *listener. Parks until the kernel has let go; immune to cancellation. A unix path is unlinked if
- * it is still ours. 0, -EBADF, -EXDEV, -EPERM. */
+ * it is still ours. 0, also for a zeroed handle; -EBADF; -EXDEV, which leaves *listener as it is;
+ * -EPERM outside a task. */
 WEIR_API int weir_listener_close(weir_listener *listener);
 
-/* The address it is bound to, with the port that the kernel chose. */
+/* The address it is bound to, with the port that the kernel chose. 0, -EBADF, -EXDEV, -EPERM
+ * outside the runtime. Does not park. getsockname(2) */
 WEIR_API WEIR_MUST_USE int weir_listener_addr(weir_listener listener, struct weir_addr *out);
 
 /* Connects; `opts` may be NULL. *out is a socket for the result 0 and zeroed otherwise. A
  * connection made although the task was cancelled is handed over. -EINVAL: bad text (host names are
- * not resolved), named in the log; else as connect(2). [wait] */
+ * not resolved) or option, named in the log; -ENAMETOOLONG: a unix path; -EMFILE at sockets_max,
+ * too; else as connect(2), where -ETIMEDOUT without a deadline is TCP's own patience. To a unix
+ * listener whose backlog is full it waits. [wait] */
 WEIR_API WEIR_MUST_USE int weir_dial(weir_sock *out, const char *addr,
                                      const struct weir_tcp_opts *opts);
 

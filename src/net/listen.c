@@ -110,6 +110,7 @@ static int listen_on(struct wi_core *core, struct weir_addr *addr, const struct 
         wi_fd_close(core, fd);
         return rc;
     }
+    (*out)->opts = *opts;
     (*out)->bound = bound;
     (*out)->inode[0] = inode[0];
     (*out)->inode[1] = inode[1];

@@ -52,6 +52,9 @@ static void take_in(struct wi_listener *listener, int fd)
         return;
     }
     net->stats.accepted++;
+    if (!listener
+             ->is_tcp) /* TCP hands its options on to what is accepted (tcp(7)), unix does not */
+        (void)wi_tcp_opts_apply(net->core, fd, false, &listener->opts);
     sock->readable = true; /* a client that speaks first has often spoken by now */
     struct wi_list *first = wi_list_pop_front(&listener->waiters);
     if (first != NULL) {

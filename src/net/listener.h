@@ -31,6 +31,7 @@ struct wi_listener {
     struct wi_list waiters;   /* parked accepters */
     struct wi_task *closer;
     struct weir_addr bound;
+    struct weir_tcp_opts opts;
     uint64_t inode[2]; /* device and inode of a unix path that is ours */
     const void *origin;
 };

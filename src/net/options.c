@@ -75,7 +75,7 @@ int wi_address_read(struct wi_core *core, const char *call, const char *text, st
     return rc;
 }
 
-static int set_all(struct wi_core *core, int fd, bool is_tcp, const struct weir_tcp_opts *opts)
+int wi_tcp_opts_apply(struct wi_core *core, int fd, bool is_tcp, const struct weir_tcp_opts *opts)
 {
     int rc = 0;
     if (opts->send_buf_bytes != 0)
@@ -97,7 +97,7 @@ int wi_socket_make(struct wi_core *core, int family, const struct weir_tcp_opts 
         wi_control(core, (struct wi_ctl){.what = WI_CTL_SOCKET, .a = family, .b = SOCK_STREAM});
     if (fd < 0)
         return fd;
-    int rc = set_all(core, fd, family != AF_UNIX, opts);
+    int rc = wi_tcp_opts_apply(core, fd, family != AF_UNIX, opts);
     if (rc < 0) {
         wi_fd_close(core, fd);
         return rc;

@@ -14,6 +14,9 @@ int wi_tcp_opts_read(struct wi_core *core, const char *call, const struct weir_t
 int wi_address_read(struct wi_core *core, const char *call, const char *text,
                     struct weir_addr *out);
 
+/* Sets on a descriptor what the options ask for; the system's result. */
+int wi_tcp_opts_apply(struct wi_core *core, int fd, bool is_tcp, const struct weir_tcp_opts *opts);
+
 /* A stream socket for this family, options set, or the system's error; nothing is left open. */
 int wi_socket_make(struct wi_core *core, int family, const struct weir_tcp_opts *opts);
 

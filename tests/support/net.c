@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -20,6 +21,7 @@ enum { LOG_BYTES = 1 << 16, PEERS_MAX = 256 };
 
 struct peer {
     pthread_t thread;
+    atomic_bool ended;
     void (*fn)(void *);
     void *arg;
 };
@@ -83,6 +85,7 @@ static void *run_peer(void *arg)
 {
     struct peer *peer = arg;
     peer->fn(peer->arg);
+    atomic_store(&peer->ended, true);
     return NULL;
 }
 
@@ -92,7 +95,19 @@ void net_peer(void (*fn)(void *), void *arg)
     struct peer *peer = &peers[peer_count++];
     peer->fn = fn;
     peer->arg = arg;
+    atomic_init(&peer->ended, false);
     CHECK_EQ(pthread_create(&peer->thread, NULL, run_peer, peer), 0);
+}
+
+void net_join_peers(void)
+{
+    WEIR_SHIELD(2 * PLAIN_WAIT_S * WEIR_SEC);
+    for (; peer_count > 0; peer_count--) {
+        struct peer *peer = &peers[peer_count - 1];
+        while (!atomic_load(&peer->ended))
+            CHECK_EQ(weir_sleep(200 * WEIR_US), 0);
+        CHECK_EQ(pthread_join(peer->thread, NULL), 0);
+    }
 }
 
 int net_run_careless(const struct weir_opts *opts, weir_fn *main_fn, void *arg)
@@ -181,7 +196,9 @@ struct net_half net_accepted(enum net_kind kind, const struct weir_tcp_opts *opt
     char at[WEIR_ADDR_TEXT_MAX];
     struct net_half half;
     weir_listener listener = net_listen(kind, opts, at);
-    half.fd = net_plain_dial(at); /* the backlog takes it: nobody has to accept meanwhile */
+    half.fd = net_plain_socket(at);
+    net_plain_buffers(half.fd, opts);
+    CHECK_EQ(net_plain_connect(half.fd, at), 0); /* the backlog takes it, nobody has to accept */
     CHECK_EQ(weir_accept(listener, &half.sock), 0);
     CHECK_EQ(weir_listener_close(&listener), 0);
     return half;
@@ -192,6 +209,7 @@ struct net_half net_dialled(enum net_kind kind, const struct weir_tcp_opts *opts
     char at[WEIR_ADDR_TEXT_MAX];
     struct net_half half;
     int listener = net_plain_listen(kind, 1, at);
+    net_plain_buffers(listener, opts); /* what it accepts inherits them */
     CHECK_EQ(weir_dial(&half.sock, at, opts), 0);
     half.fd = net_plain_accept(listener);
     net_plain_close(listener);

@@ -75,13 +75,17 @@ struct net_pair {
 };
 struct net_pair net_pair(enum net_kind kind, const struct weir_tcp_opts *opts);
 
-/* A socket of weir and its plain peer: accepted by weir, or dialled by it. */
+/* A socket of weir and its plain peer: accepted by weir, or dialled by it. The buffer sizes in the
+ * options are the peer's too. */
 struct net_half {
     weir_sock sock;
     int fd;
 };
 struct net_half net_accepted(enum net_kind kind, const struct weir_tcp_opts *opts);
 struct net_half net_dialled(enum net_kind kind, const struct weir_tcp_opts *opts);
+
+/* Waits, from inside a task, until all peers have ended, and joins them; net_run does so too. */
+void net_join_peers(void);
 
 /* Reads a plain socket from inside a task: exactly `len` bytes or up to the end; the task sleeps
  * meanwhile, whatever has been cancelled. How many came, or the negative errno that ended it. */
@@ -98,8 +102,14 @@ void net_settle(void);
 enum { PLAIN_WAIT_S = 20 };
 
 int net_plain_listen(enum net_kind kind, int backlog, char at[WEIR_ADDR_TEXT_MAX]);
-int net_plain_socket(const char *at);
 int net_plain_dial(const char *at);
+
+/* A socket for this address, and the connecting apart: 0 or the negative errno. */
+int net_plain_socket(const char *at);
+int net_plain_connect(int fd, const char *at);
+
+/* SO_SNDBUF and SO_RCVBUF as the options have them; before connect or listen. */
+void net_plain_buffers(int fd, const struct weir_tcp_opts *opts);
 int net_plain_accept(int listener);
 
 /* 0, or the negative errno. */

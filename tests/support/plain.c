@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plain -- the blocking sockets of net.h: peers that know nothing of weir. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -47,18 +48,55 @@ int net_plain_listen(enum net_kind kind, int backlog, char at[WEIR_ADDR_TEXT_MAX
     return fd;
 }
 
-int net_plain_dial(const char *at)
+/* A ring's end may interrupt its thread's next system calls, and with a time limit set they are not
+ * restarted (signal(7)); a connect goes on by itself then. */
+static int finish_connect(int fd)
+{
+    struct pollfd connected = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t length = sizeof error;
+    while (poll(&connected, 1, PLAIN_WAIT_S * 1000) < 0)
+        CHECK_EQ(errno, EINTR);
+    CHECK_EQ(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+    return -error;
+}
+
+int net_plain_connect(int fd, const char *at)
 {
     struct weir_addr addr;
-    int fd = make(at, &addr);
-    if (connect(fd, (const struct sockaddr *)addr.bytes, addr.len) < 0)
-        CHECK_EQ(-errno, 0);
+    CHECK_EQ(weir_addr_parse(&addr, at, NULL), 0);
+    if (connect(fd, (const struct sockaddr *)addr.bytes, addr.len) == 0)
+        return 0;
+    return errno == EINTR ? finish_connect(fd) : -errno;
+}
+
+int net_plain_dial(const char *at)
+{
+    int fd = net_plain_socket(at);
+    CHECK_EQ(net_plain_connect(fd, at), 0);
     return fd;
+}
+
+static void set_size(int fd, int name, unsigned bytes)
+{
+    if (bytes != 0)
+        CHECK_EQ(setsockopt(fd, SOL_SOCKET, name, &bytes, sizeof bytes), 0);
+}
+
+void net_plain_buffers(int fd, const struct weir_tcp_opts *opts)
+{
+    if (opts == NULL)
+        return;
+    set_size(fd, SO_SNDBUF, opts->send_buf_bytes);
+    set_size(fd, SO_RCVBUF, opts->recv_buf_bytes);
 }
 
 int net_plain_accept(int listener)
 {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd;
+    do
+        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         CHECK_EQ(-errno, 0);
     be_patient_but_not_for_ever(fd);
@@ -69,9 +107,10 @@ int net_plain_send(int fd, const void *buf, size_t len)
 {
     for (size_t sent = 0; sent < len;) {
         ssize_t n = send(fd, (const char *)buf + sent, len - sent, MSG_NOSIGNAL);
-        if (n < 0)
+        if (n >= 0)
+            sent += (size_t)n;
+        else if (errno != EINTR)
             return -errno;
-        sent += (size_t)n;
     }
     return 0;
 }
@@ -81,11 +120,12 @@ ssize_t net_plain_recv(int fd, void *buf, size_t len)
     size_t have = 0;
     while (have < len) {
         ssize_t n = recv(fd, (char *)buf + have, len - have, 0);
-        if (n < 0)
-            return -errno;
         if (n == 0)
             break;
-        have += (size_t)n;
+        if (n > 0)
+            have += (size_t)n;
+        else if (errno != EINTR)
+            return -errno;
     }
     return (ssize_t)have;
 }

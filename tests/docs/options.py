@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""options.py -- docs/guide/options.md, made from the table that the library is made from.
+
+    options.py <root>            fails, with the difference, unless the page is what the table gives
+    options.py <root> --write    writes the page
+"""
+import difflib
+import os
+import re
+import sys
+
+ROW = re.compile(r'^X\((\w+), (-?\d+), (-?\d+), (-?\d+), "(\w+)",\s*"([^"]*)"\)$', re.M)
+
+PAGE = """\
+# Options
+
+`weir_run` takes a `struct weir_opts`; `NULL` and fields that are 0 mean the default. Made from
+`src/app/options.def` by `tests/docs/options.py`.
+
+An option that is set in the program beats the environment, the environment beats the default. A value
+outside of its limits is -EINVAL, from wherever it comes, with a line in the log that names it, its value
+and its limit; nothing has been started then.
+
+| option | default | least | most | environment | |
+| --- | ---: | ---: | ---: | --- | --- |
+{rows}
+
+Beside the numbers:
+
+| option | default | environment | |
+| --- | --- | --- | --- |
+| `backend` | `WEIR_BACKEND_AUTO` | `WEIR_BACKEND` = `auto`, `uring` or `epoll` | a named one is used or the start fails; see [containers.md](containers.md) |
+| `log_level` | `WEIR_LOG_WARN` | none | what is written; the rest is only counted |
+| `log`, `log_user` | stderr, as `weir: text` | none | where lines go; at most 20 of a level in a second, then one that says how many were dropped |
+
+Sizes are bytes, times nanoseconds.
+
+```c
+static int start(weir_fn *serve)
+{{
+    return weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_EPOLL, .tasks_max = 10000,
+                              .linger_ns = 3 * WEIR_SEC, .log_level = WEIR_LOG_INFO),
+                    serve, NULL);
+}}
+```
+"""
+
+
+def number(text):
+    return f"{int(text):,}"
+
+
+def page_of(table):
+    rows = ROW.findall(table)
+    if len(rows) != len(re.findall(r"^X\(", table, re.M)):
+        sys.exit("a row of options.def is not understood")
+    return PAGE.format(rows="\n".join(
+        f"| `{name}` | {number(default)} | {number(least)} | {number(most)} | `{env}` | {text} |"
+        for name, default, least, most, env, text in rows))
+
+
+def main():
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["--write"]):
+        sys.exit(__doc__)
+    path = os.path.join(sys.argv[1], "docs", "guide", "options.md")
+    with open(os.path.join(sys.argv[1], "src", "app", "options.def"), encoding="utf-8") as file:
+        wanted = page_of(file.read())
+    if sys.argv[2:]:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(wanted)
+        return
+    with open(path, encoding="utf-8") as file:
+        found = file.read()
+    sys.stdout.writelines(difflib.unified_diff(found.splitlines(True), wanted.splitlines(True),
+                                               "docs/guide/options.md", "src/app/options.def"))
+    sys.exit(found != wanted)
+
+
+if __name__ == "__main__":
+    main()
