@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "own_net.h"
+
 enum { EXIT_USAGE = 2, EXIT_SKIPPED = 77, ERRNO_MAX = 133 };
 
 /* Filled by constructors, in no particular order, before main. */
@@ -148,6 +150,7 @@ int main(int argc, char **argv)
         if (argc == 1) {
             (void)puts(c->name);
         } else if (strcmp(c->name, argv[1]) == 0) {
+            own_net();
             c->run();
             return 0;
         }

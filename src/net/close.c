@@ -24,7 +24,7 @@
 #include "net/net.h"
 
 enum {
-    DROP_AT_ONCE = 1 << 20, /* bytes dropped per look, so that a flood cannot keep the core */
+    DROP_AT_ONCE = 64 * 1024, /* bytes dropped per look, so that a flood cannot keep the core */
     DROP_CHUNK = 4096
 };
 
@@ -40,28 +40,47 @@ static bool budget_spent(const struct wi_sock *sock)
     return !wi_timer_armed(&sock->linger.timer);
 }
 
-/* Reads and drops; true when the peer has ended, one way or the other. TCP drops in the kernel
- * (MSG_TRUNC, tcp(7)); a unix stream has to be copied. */
-static bool peer_ended(struct wi_sock *sock)
+enum drop { DROP_EMPTY, DROP_MORE, DROP_ENDED };
+
+/* Reads and drops what is there; ENDED when the peer has ended, one way or the other. */
+static enum drop drop_input(struct wi_sock *sock)
 {
     struct wi_backend *be = sock->net->core->engine.be;
     char chunk[DROP_CHUNK];
     struct wi_req req = {.opcode = WI_OP_RECV,
                          .fd = sock->fd,
                          .word = sock->word,
-                         .mem = sock->is_tcp ? NULL : chunk,
-                         .len = sock->is_tcp ? DROP_AT_ONCE : DROP_CHUNK,
-                         .msg_flags = sock->is_tcp ? MSG_TRUNC : 0};
-    for (size_t dropped = 0; !sock->ended && dropped < DROP_AT_ONCE;) {
+                         .mem = chunk,
+                         .len = sizeof chunk};
+    for (size_t dropped = 0; dropped < DROP_AT_ONCE && !sock->ended;) {
         ssize_t got = be->ops->try(be, &req);
         if (got == -EAGAIN)
-            return false;
+            return DROP_EMPTY;
         if (got <= 0)
             sock->ended = true;
         else
             dropped += (size_t)got;
     }
-    return sock->ended;
+    return sock->ended ? DROP_ENDED : DROP_MORE;
+}
+
+static void look_again(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more)
+{
+    (void)engine;
+    (void)res;
+    (void)more;
+    wi_sock_advance(wi_container_of(op, struct wi_sock, send.op));
+}
+
+/* No edge will tell of input that was left unread: the next turn looks for itself. The operation is
+ * the send's, which nobody uses any more. */
+static void look_next_turn(struct wi_sock *sock)
+{
+    if (!wi_op_idle(&sock->send.op))
+        return;
+    sock->send.op.fn = look_again;
+    sock->send.op.req = (struct wi_req){.opcode = WI_OP_NOP};
+    wi_op_start(&sock->net->core->engine, &sock->send.op);
 }
 
 static void finish(struct wi_sock *sock)
@@ -106,8 +125,11 @@ static void step_flush(struct wi_sock *sock)
 
 static void step_linger(struct wi_sock *sock)
 {
-    if (peer_ended(sock) || budget_spent(sock))
+    enum drop drop = drop_input(sock);
+    if (drop == DROP_ENDED || budget_spent(sock))
         sock->phase = WI_SOCK_DISARM;
+    else if (drop == DROP_MORE)
+        look_next_turn(sock);
     else
         wi_sock_arm(sock);
 }
@@ -116,7 +138,7 @@ static void step_disarm(struct wi_sock *sock)
 {
     if (!wi_op_idle(&sock->poll))
         wi_op_cancel(&sock->net->core->engine, &sock->poll);
-    else if (sock->reader == NULL && sock->closer == NULL)
+    else if (wi_op_idle(&sock->send.op) && sock->reader == NULL && sock->closer == NULL)
         finish(sock);
 }
 

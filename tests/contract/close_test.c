@@ -7,6 +7,8 @@
 #include "check.h"
 #include "support/net.h"
 
+#define LONG_BEFORE_FOREVER (10 * WEIR_SEC)
+
 #define SMALL_BUFFERS WEIR_TCP_OPTS(.send_buf_bytes = 4096, .recv_buf_bytes = 4096)
 
 static char mib8[8 << 20];
@@ -270,6 +272,40 @@ CASE(close_with_unread_input_destroys_nothing_that_was_sent)
         CHECK_EQ(net_run_with(opts, close_with_unread_input, &kind), 0);
 }
 
+/* Unread input beyond what one look drops, with the peer's end behind it: no edge is left to tell of
+ * the rest, and the close once waited for its whole budget and then reset. */
+static int send_much_and_end(void *arg)
+{
+    enum { BYTES = 300000 };
+    int fd = *(int *)arg;
+    CHECK_EQ(net_plain_send(fd, mib8, BYTES), 0);
+    return shutdown(fd, SHUT_WR);
+}
+
+static int close_with_much_unread_input(void *arg)
+{
+    const struct weir_tcp_opts *opts = WEIR_TCP_OPTS(.recv_buf_bytes = 400000);
+    struct net_half half = net_accepted(*(enum net_kind *)arg, opts);
+    char first;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, send_much_and_end, &half.fd), 0);
+    CHECK_EQ(weir_recv(half.sock, &first, 1), 1); /* parks first, so that edges are all it gets */
+    net_settle();
+    CHECK_EQ(weir_close(&half.sock), 0);
+    CHECK_EQ(net_take_end(half.fd), 0);
+    net_plain_close(half.fd);
+    return 0;
+}
+
+CASE(close_drops_more_than_one_look_of_unread_input)
+{
+    const struct weir_opts *opts = WEIR_OPTS(.linger_ns = 20 * WEIR_SEC);
+    enum net_kind kind = NET_V4;
+    weir_ns start = weir_now();
+    CHECK_EQ(net_run_with(opts, close_with_much_unread_input, &kind), 0);
+    CHECK_LT(weir_now() - start, LONG_BEFORE_FOREVER);
+}
+
 /* TX5 */
 static int shut_and_close(void *arg)
 {
@@ -297,7 +333,6 @@ CASE(write_shutdown_close_delivers_everything_and_then_the_end)
 /* ---- budgets ---- */
 
 #define LINGER (200 * WEIR_MS)
-#define LONG_BEFORE_FOREVER (10 * WEIR_SEC)
 
 /* The peer neither reads nor ends: weir_close does not wait for it, the core does, to the budget. */
 static int close_to_a_silent_peer(void *arg)

@@ -520,22 +520,21 @@ static int cancel_the_next_borrower(void *arg)
     CHECK_EQ(net_plain_send(mine.fd, "x", 1), 0);
     CHECK_EQ(weir_recv_buf(mine.sock, &buf), 1);
     CHECK_EQ(net_plain_send(all.half[0].fd, "a", 1), 0);
-    WEIR_SCOPE(canceled, WEIR_ALL);
-    CHECK_EQ(weir_spawn(&canceled, borrow_and_give_back, &first), 0);
-    net_settle();
+    struct borrower second = {.all = &all, .index = 1};
+    WEIR_SCOPE(scope, WEIR_ALL);
     {
-        struct borrower second = {.all = &all, .index = 1};
-        WEIR_SCOPE(scope, WEIR_ALL);
+        WEIR_SCOPE(canceled, WEIR_ALL);
+        CHECK_EQ(weir_spawn(&canceled, borrow_and_give_back, &first), 0);
+        net_settle();
         CHECK_EQ(net_plain_send(all.half[1].fd, "b", 1), 0);
         CHECK_EQ(weir_spawn(&scope, borrow_and_give_back, &second), 0);
         net_settle();
         CHECK_EQ(all.served, 0);
         weir_buf_release(&buf);
         weir_scope_cancel(&canceled);
-        CHECK_EQ(weir_scope_wait(&scope), 0);
-        CHECK_EQ(weir_scope_result(&scope), 0);
     }
-    weir_scope_close(&canceled);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(weir_scope_result(&scope), 0);
     CHECK_EQ(all.order[all.served - 1], 1);
     close_halves(&all);
     net_plain_close(mine.fd);
