@@ -103,7 +103,7 @@ static int listen_on(struct wi_core *core, struct weir_addr *addr, const struct 
     /* Asked for first: a listener that exists is visible, and could not be taken back silently. */
     struct weir_addr bound;
     int rc = wi_addr_of_fd(&core->engine, fd, WI_CTL_LOCALNAME, &bound);
-    if (rc == 0)
+    if (rc >= 0)
         rc = wi_listener_new(core->net, fd, wi_addr_family(addr) != AF_UNIX, out);
     if (rc < 0) {
         unbind(core, addr);

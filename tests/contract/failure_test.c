@@ -361,17 +361,15 @@ CASE(a_listen_that_fails_in_any_of_its_calls_leaves_the_port_free)
 
 CASE(a_listen_on_a_path_that_fails_in_any_of_its_calls_leaves_no_file)
 {
-    char addr[64] = "unix:/tmp/weir-test-XXXXXX";
-    CHECK(mkdtemp(addr + 5) != NULL);
-    char *dir = strdup(addr + 5);
-    strcat(addr, "/s");
+    char dir[] = "/tmp/weir-test-XXXXXX", addr[64];
+    CHECK(mkdtemp(dir) != NULL);
+    (void)snprintf(addr, sizeof addr, "unix:%s/s", dir);
     check_listen_fails_in(WI_CTL_SOCKET, addr, EMFILE);
     check_listen_fails_in(WI_CTL_BIND, addr, EACCES);
     check_listen_fails_in(WI_CTL_STATPATH, addr, EACCES);
     check_listen_fails_in(WI_CTL_LISTEN, addr, ENOMEM);
     check_listen_fails_in(WI_CTL_LOCALNAME, addr, ENOBUFS);
     CHECK_EQ(rmdir(dir), 0);
-    free(dir);
 }
 
 static int dial_twice(void *arg)

@@ -349,15 +349,15 @@ int program_timeouts(void *arg)
     program_connect(&port, &here, &there);
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, slow_answers, &there), 0);
-    for (uint8_t i = 0; i < TIMEOUTS; i++) {
-        uint8_t byte = 0xff;
+    for (int i = 0; i < TIMEOUTS; i++) {
+        uint8_t question = (uint8_t)i, byte = 0xff;
         ssize_t n;
         CHECK_EQ(recv_within(here, &byte, 200 * WEIR_US), -ETIMEDOUT); /* nobody was asked yet */
-        CHECK_EQ(weir_send(here, &i, 1), 0);
+        CHECK_EQ(weir_send(here, &question, 1), 0);
         while ((n = recv_within(here, &byte, 500 * WEIR_US)) == -ETIMEDOUT)
             ;
         CHECK_EQ(n, 1);
-        CHECK_EQ(byte, i);
+        CHECK_EQ(byte, question);
     }
     CHECK_EQ(weir_scope_wait(&scope), 0);
     CHECK_EQ(weir_scope_result(&scope), 0);

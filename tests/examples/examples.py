@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""examples.py <directory of the examples> [case] -- the example programs against real peers.
+
+Without a case it lists them, as the C suites do. WEIR_BACKEND is passed on by the environment. A
+case that fails raises; every process and socket that a case makes is its own, and ends with it.
+"""
+import contextlib
+import http.server
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+SKIPPED = 77
+PATIENCE = 20  # seconds; reached only by a test that fails
+
+# A loopback address of our own: the ports of 127.0.0.1 may all be waiting for a minute, after tests
+# that made tens of thousands of connections there.
+LOOPBACK = f"127.{1 + os.getpid() // 65536 % 250}.{os.getpid() // 256 % 256}.{1 + os.getpid() % 254}"
+
+BIN = sys.argv[1] if len(sys.argv) > 1 else "."
+
+
+def example(name):
+    return os.path.join(BIN, name)
+
+
+def run(name, *args, stdin=b"", patience=PATIENCE):
+    """The finished process; its output is bytes."""
+    return subprocess.run([example(name), *args], input=stdin, capture_output=True, timeout=patience)
+
+
+def equal(got, wanted):
+    if got != wanted:
+        shown = [repr(x if not isinstance(x, bytes) or len(x) < 300 else x[:300] + b"...")
+                 for x in (got, wanted)]
+        raise AssertionError(f"got {shown[0]}, wanted {shown[1]}")
+
+
+def contains(got, part):
+    if part not in got:
+        raise AssertionError(f"{part!r} is not in {got!r}")
+
+
+@contextlib.contextmanager
+def echo(address):
+    """The echo example, serving: gives the address that it printed. It must still live at the end
+    and have said nothing more."""
+    server = subprocess.Popen([example("echo"), address], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+    try:
+        line = server.stdout.readline().decode()
+        if not line.startswith("listening on "):
+            raise AssertionError(f"{line!r} {server.communicate(timeout=PATIENCE)!r}")
+        yield line.removeprefix("listening on ").strip()
+        equal(server.poll(), None)
+    finally:
+        server.kill()
+        _, said = server.communicate(timeout=PATIENCE)
+    equal(said, b"")
+
+
+def host_and_port(address):
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def connect(address):
+    if address.startswith("unix:"):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(address.removeprefix("unix:"))
+    else:
+        sock = socket.create_connection(host_and_port(address))
+    sock.settimeout(PATIENCE)
+    return sock
+
+
+def receive_all(sock):
+    parts = []
+    while part := sock.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def exchange(address, data):
+    """Sends the data and its end from one thread, receives to the end in another."""
+    with connect(address) as sock:
+        def send():
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+        sender = threading.Thread(target=send)
+        sender.start()
+        received = receive_all(sock)
+        sender.join()
+    return received
+
+
+def noise(length):
+    """Every byte value, in no order; the same each time."""
+    state, out = 1, bytearray()
+    while len(out) < length:
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        out += (state >> 16).to_bytes(6, "little")
+    return bytes(out[:length])
+
+
+@contextlib.contextmanager
+def listener(backlog=16):
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        sock.listen(backlog)
+        yield sock, f"{LOOPBACK}:{sock.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def refused_port():
+    """A port that is taken, so that nobody else gets it, and does not listen."""
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        yield f"{LOOPBACK}:{sock.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def black_hole():
+    """A port that lets nobody in: its queue is full and nobody accepts, so that the kernel drops what
+    asks for a connection."""
+    with listener(0) as (sock, address), contextlib.ExitStack() as kept:
+        for _ in range(64):
+            one = kept.enter_context(socket.socket())
+            one.settimeout(0.3)
+            try:
+                one.connect(sock.getsockname())
+            except TimeoutError:
+                yield address
+                return
+        raise AssertionError("the queue of a listener does not fill")
+
+
+# ------------------------------------------------------------------------------------- echo --
+
+def echo_answers_nc():
+    nc = shutil.which("nc")
+    if nc is None:
+        sys.exit(SKIPPED)
+    with echo(f"{LOOPBACK}:0") as address:
+        host, port = host_and_port(address)
+        got = subprocess.run([nc, "-q", "1", host, str(port)], input=b"hello\nweir\n",
+                             capture_output=True, timeout=PATIENCE)
+        equal(got.stdout, b"hello\nweir\n")
+        equal(got.returncode, 0)
+
+
+def echo_gives_back_a_mebibyte_and_then_the_end():
+    data = noise(1 << 20)
+    with echo(f"{LOOPBACK}:0") as address:
+        equal(exchange(address, data), data)
+
+
+def echo_answers_one_byte_and_none():
+    with echo(f"{LOOPBACK}:0") as address:
+        equal(exchange(address, b"x"), b"x")
+        equal(exchange(address, b""), b"")
+
+
+def echo_goes_on_answering_until_the_half_close():
+    with echo(f"{LOOPBACK}:0") as address, connect(address) as sock:
+        for i in range(100):
+            word = b"%d\n" % i
+            sock.sendall(word)
+            equal(sock.recv(100), word)
+        sock.shutdown(socket.SHUT_WR)
+        equal(sock.recv(100), b"")
+
+
+def echo_keeps_many_connections_apart():
+    with echo(f"{LOOPBACK}:0") as address, contextlib.ExitStack() as kept:
+        socks = [kept.enter_context(connect(address)) for _ in range(50)]
+        for i, sock in enumerate(socks):
+            sock.sendall(b"I am %d" % i)
+        for i, sock in reversed(list(enumerate(socks))):
+            equal(sock.recv(100), b"I am %d" % i)
+
+
+def echo_survives_a_reset():
+    with echo(f"{LOOPBACK}:0") as address:
+        with connect(address) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            sock.sendall(b"gone")
+        equal(exchange(address, b"still there"), b"still there")
+
+
+def echo_listens_on_v6_and_v4_at_once():
+    with echo(":0") as address:
+        _, port = host_and_port(address)
+        equal(exchange(f"127.0.0.1:{port}", b"four"), b"four")
+        if socket.has_ipv6 and os.path.exists("/proc/net/if_inet6"):
+            equal(exchange(f"[::1]:{port}", b"six"), b"six")
+
+
+def wait_until_refused(path):
+    """A ring outlives its killed process for some milliseconds, and the accept that is armed in it
+    keeps the socket open: until then the path is served, as far as anybody can tell."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with socket.socket(socket.AF_UNIX) as sock:
+            try:
+                sock.connect(path)
+            except ConnectionRefusedError:
+                return
+    raise AssertionError("the socket of a killed process is still open")
+
+
+def echo_serves_a_unix_path_and_replaces_a_dead_one():
+    path = f"/tmp/weir-echo-{os.getpid()}"
+    try:
+        for word in (b"first", b"second"):
+            with echo(f"unix:{path}") as address:
+                equal(address, f"unix:{path}")
+                equal(exchange(address, word), word)
+            wait_until_refused(path)
+            equal(os.path.exists(path), True)  # it was killed
+    finally:
+        os.unlink(path)
+
+
+def echo_says_that_its_port_is_taken():
+    with listener() as (_, address):
+        got = run("echo", address)
+        equal(got.returncode, 1)
+        equal(got.stdout, b"")
+        contains(got.stderr.decode(), f"echo: {address}: Address already in use")
+
+
+# -------------------------------------------------------------------------------------- get --
+
+class Page(http.server.BaseHTTPRequestHandler):
+    body = noise(200000)
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.path.encode() + b" " + self.headers["Host"].encode() + b" " + self.body)
+
+    def log_message(self, *_):
+        pass
+
+
+def get_fetches_a_page():
+    server = http.server.ThreadingHTTPServer((LOOPBACK, 0), Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        address = f"{LOOPBACK}:{server.server_address[1]}"
+        got = run("get", address)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    equal(got.returncode, 0)
+    equal(got.stderr, b"")
+    head, _, body = got.stdout.partition(b"\r\n\r\n")
+    contains(head, b" 200 OK")
+    equal(body, b"/ " + address.encode() + b" " + Page.body)
+
+
+def get_gives_up_on_a_server_that_stalls():
+    with listener() as (_, address):
+        start = time.monotonic()
+        got = run("get", address)
+        took = time.monotonic() - start
+    equal(got.returncode, 1)
+    equal(got.stdout, b"")
+    equal(got.stderr.decode(), f"get: {address}: Connection timed out\n")
+    if took < 3:
+        raise AssertionError(f"its three seconds took {took}")
+
+
+def get_says_that_a_port_refuses():
+    with refused_port() as address:
+        got = run("get", address)
+    equal(got.returncode, 1)
+    equal(got.stderr.decode(), f"get: {address}: Connection refused\n")
+
+
+def get_says_that_the_connection_was_reset():
+    with listener() as (sock, address):
+        def reset():
+            one, _ = sock.accept()
+            one.recv(1)  # the rest stays unread, which makes the close a reset
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            one.close()
+        thread = threading.Thread(target=reset)
+        thread.start()
+        got = run("get", address)
+        thread.join()
+    equal(got.returncode, 1)
+    equal(got.stderr.decode(), f"get: {address}: Connection reset by peer\n")
+
+
+# ------------------------------------------------------------------------------------- race --
+
+def check_race(addresses, winner):
+    got = run("race", *addresses)
+    equal(got.stderr, b"")
+    equal(got.stdout.decode(), f"winner: {winner}\n")
+    equal(got.returncode, 0)
+
+
+def race_is_won_by_the_one_that_answers():
+    with listener() as (_, live), refused_port() as dead:
+        check_race((live, dead), live)
+        check_race((dead, live), live)
+
+
+def race_does_not_wait_for_the_one_that_never_answers():
+    with listener() as (_, live), black_hole() as hole:
+        start = time.monotonic()
+        check_race((hole, live), live)
+        check_race((live, hole), live)
+        if time.monotonic() - start > PATIENCE / 2:
+            raise AssertionError("it waited for the loser")
+
+
+def race_of_two_dead_is_an_error():
+    with refused_port() as one, refused_port() as other:
+        got = run("race", one, other)
+    equal(got.returncode, 1)
+    equal(got.stdout, b"")
+    equal(got.stderr, b"race: Connection refused\n")
+
+
+def race_of_two_live_has_one_winner():
+    with listener() as (_, one), listener() as (_, other):
+        got = run("race", one, other)
+    equal(got.returncode, 0)
+    if got.stdout.decode() not in (f"winner: {one}\n", f"winner: {other}\n"):
+        raise AssertionError(repr(got.stdout))
+
+
+# -------------------------------------------------------------------------------------- all --
+
+def wrong_arguments_give_the_usage():
+    for name, args in (("echo", ()), ("echo", ("a", "b")), ("get", ()), ("get", ("a", "b")),
+                       ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c"))):
+        got = run(name, *args)
+        equal((name, args, got.returncode), (name, args, 2))
+        equal(got.stdout, b"")
+        contains(got.stderr.decode(), f"usage: {name} ADDRESS")
+        equal(got.stderr.count(b"\n"), 1)
+
+
+def a_bad_address_is_named():
+    for bad in ("localhost:80", "127.0.0.1", "127.0.0.1:99999", "[::1]", "unix:", ""):
+        for name, args in (("echo", (bad,)), ("get", (bad,)), ("race", (bad, bad))):
+            got = run(name, *args)
+            equal((name, bad, got.returncode), (name, bad, 1))
+            equal(got.stdout, b"")
+            contains(got.stderr.decode(), f'bad address "{bad}"')
+
+
+def an_unknown_backend_is_named():
+    os.environ["WEIR_BACKEND"] = "kqueue"
+    for name, args in (("echo", (":0",)), ("get", (":1",)), ("race", (":1", ":1"))):
+        got = run(name, *args)
+        equal((name, got.returncode), (name, 1))
+        contains(got.stderr.decode(), 'WEIR_BACKEND="kqueue": must be auto, uring or epoll')
+
+
+CASES = {name: value for name, value in list(globals().items())
+         if name.startswith(("echo_", "get_", "race_", "wrong_", "a_", "an_")) and callable(value)}
+
+
+def main():
+    if len(sys.argv) == 2:
+        print("\n".join(CASES))
+        return 0
+    CASES[sys.argv[2]]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
