@@ -48,8 +48,8 @@ WEIR_API WEIR_MUST_USE int weir_send(weir_sock sock, const void *buf, size_t len
  * is not changed. -EINVAL: count < 0. [wait] */
 WEIR_API WEIR_MUST_USE int weir_sendv(weir_sock sock, const struct iovec *iov, int count);
 
-/* As weir_send, for what *buf holds; the loan is given back and *buf zeroed whatever the result. A
- * zeroed one is a message of 0 bytes. [wait] */
+/* As weir_send, for what *buf holds; the loan is given back and *buf zeroed whatever the result,
+ * unless no core runs here to take it. A zeroed one is a message of 0 bytes. [wait] */
 WEIR_API WEIR_MUST_USE int weir_send_buf(weir_sock sock, struct weir_buf *buf);
 
 /* Says to the peer that nothing more will come, after what other tasks are still sending. Receiving

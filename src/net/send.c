@@ -145,7 +145,8 @@ int weir_sendv(weir_sock sock, const struct iovec *iov, int count)
 int weir_send_buf(weir_sock sock, struct weir_buf *buf)
 {
     int rc = weir_send(sock, buf->data, buf->len);
-    weir_buf_release(buf);
+    if (wi_core_self != NULL) /* else the loan is of a core that is not here to take it */
+        weir_buf_release(buf);
     return rc;
 }
 

@@ -79,10 +79,10 @@ int wi_loan_take(struct wi_task *task, struct weir_buf *out, bool (*given_up)(vo
 
 void weir_buf_release(struct weir_buf *buf)
 {
-    if (buf->loan == 0)
-        return;
-    WEIR_REQUIRE(wi_core_self != NULL, "weir_buf_release outside the runtime");
-    give(wi_core_self, buf->loan);
+    if (buf->loan != 0) {
+        WEIR_REQUIRE(wi_core_self != NULL, "weir_buf_release outside the runtime");
+        give(wi_core_self, buf->loan);
+    }
     *buf = (struct weir_buf){0};
 }
 
