@@ -350,8 +350,7 @@ static int tell_abstract_names_apart(void *arg)
     weir_sock sock;
     (void)arg;
     weir_listener listener = net_listen(NET_UNIX, NULL, name.at);
-    longer = name;
-    (void)strcat(longer.at, "-more");
+    CHECK_LT(snprintf(longer.at, sizeof longer.at, "%.100s-more", name.at), WEIR_ADDR_TEXT_MAX);
     CHECK_EQ(weir_dial(&sock, longer.at, NULL), -ECONNREFUSED);
     weir_listener second;
     CHECK_EQ(weir_listen(&second, longer.at, NULL), 0);
