@@ -5,8 +5,22 @@
 
 #include "check.h"
 #include "support/net.h"
+#include "task/core.h"
 
-enum { CHILDREN = 3 };
+enum { CHILDREN = 3, TOO_SLOW = 77 };
+
+/* Runs what must get somewhere before its deadline passes: with more time again if it was too slow,
+ * as a busy machine may make it. */
+static void run_in_time(weir_fn *fn)
+{
+    weir_ns lead = 5 * WEIR_MS;
+    int rc = net_run(fn, &lead);
+    while (rc == TOO_SLOW && lead < 100 * WEIR_SEC) {
+        lead *= 4;
+        rc = net_run(fn, &lead);
+    }
+    CHECK_EQ(rc, 0);
+}
 
 /* Parks until it is interrupted and hands on what it was told. */
 static int park(void *arg)
@@ -17,12 +31,14 @@ static int park(void *arg)
     return rc;
 }
 
-static void spawn_parked(struct weir_scope *scope, int result[CHILDREN])
+static int spawn_parked(struct weir_scope *scope, int result[CHILDREN])
 {
-    for (int i = 0; i < CHILDREN; i++) {
+    int rc = 0;
+    for (int i = 0; i < CHILDREN && rc == 0; i++) {
         result[i] = 1;
-        CHECK_EQ(weir_spawn(scope, park, &result[i]), 0);
+        rc = weir_spawn(scope, park, &result[i]);
     }
+    return rc;
 }
 
 /* ---- deadlines ---- */
@@ -33,7 +49,6 @@ static int expire(void *arg)
     weir_ns start = weir_now();
     {
         WEIR_WITHIN(2 * WEIR_MS);
-        CHECK_EQ(weir_sleep(10), 0);
         CHECK_EQ(weir_sleep(WEIR_FOREVER), -ETIMEDOUT);
         CHECK_GE(weir_now() - start, 2 * WEIR_MS); /* I9 */
         CHECK_EQ(weir_sleep(WEIR_FOREVER), -ETIMEDOUT);
@@ -174,15 +189,16 @@ static int leave_before_it_expires(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 200; i++) {
-        WEIR_WITHIN(WEIR_MS);
+        WEIR_WITHIN(WEIR_SEC * 1000);
         CHECK_EQ(weir_yield(), 0);
+        CHECK_EQ(wi_wheel_audit(&wi_core_self->engine.wheel), 1);
     }
-    CHECK_EQ(weir_sleep(3 * WEIR_MS), 0);
+    CHECK_EQ(wi_wheel_audit(&wi_core_self->engine.wheel), 0);
     return 0;
 }
 
 /* TM3 */
-CASE(deadline_that_was_left_never_rings)
+CASE(deadline_that_was_left_is_off_the_wheel_at_once)
 {
     CHECK_EQ(net_run(leave_before_it_expires, NULL), 0);
 }
@@ -192,10 +208,10 @@ CASE(deadline_that_was_left_never_rings)
 static int entered_before(void *arg)
 {
     int result[CHILDREN];
-    (void)arg;
-    WEIR_WITHIN(2 * WEIR_MS);
+    WEIR_WITHIN(*(weir_ns *)arg);
     WEIR_SCOPE(scope, WEIR_ALL);
-    spawn_parked(&scope, result);
+    if (spawn_parked(&scope, result) < 0)
+        return TOO_SLOW;
     CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
     CHECK_EQ(weir_scope_live(&scope), 0); /* all cancelled and joined before it returned */
     for (int i = 0; i < CHILDREN; i++)
@@ -206,7 +222,7 @@ static int entered_before(void *arg)
 
 CASE(deadline_entered_before_the_scope_covers_its_children)
 {
-    CHECK_EQ(net_run(entered_before, NULL), 0);
+    run_in_time(entered_before);
 }
 
 static int entered_after(void *arg)
@@ -214,7 +230,7 @@ static int entered_after(void *arg)
     int result[CHILDREN];
     (void)arg;
     WEIR_SCOPE(scope, WEIR_ALL);
-    spawn_parked(&scope, result);
+    CHECK_EQ(spawn_parked(&scope, result), 0);
     {
         WEIR_WITHIN(2 * WEIR_MS);
         CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
@@ -240,13 +256,16 @@ CASE(deadline_entered_after_the_scope_ends_the_wait_and_leaves_the_children)
 static int before_and_after(void *arg)
 {
     int result[CHILDREN];
-    (void)arg;
-    WEIR_WITHIN(3 * WEIR_MS);
+    weir_ns lead = *(weir_ns *)arg;
+    WEIR_WITHIN(lead);
     WEIR_SCOPE(scope, WEIR_ALL);
-    spawn_parked(&scope, result);
+    if (spawn_parked(&scope, result) < 0)
+        return TOO_SLOW;
     {
-        WEIR_WITHIN(WEIR_MS);
+        WEIR_WITHIN(lead / 10);
         CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
+        if (weir_scope_live(&scope) == 0)
+            return TOO_SLOW;
         CHECK_EQ(weir_scope_live(&scope), CHILDREN);
     }
     CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
@@ -256,7 +275,7 @@ static int before_and_after(void *arg)
 
 CASE(deadline_before_and_after_the_scope_each_do_their_own)
 {
-    CHECK_EQ(net_run(before_and_after, NULL), 0);
+    run_in_time(before_and_after);
 }
 
 /* The child hangs below the scope, not below where it was spawned. */
@@ -268,7 +287,7 @@ static int spawn_within(void *arg)
     {
         WEIR_WITHIN(0);
         CHECK_EQ(weir_yield(), -ETIMEDOUT);
-        spawn_parked(&scope, result);
+        CHECK_EQ(spawn_parked(&scope, result), 0);
     }
     for (int i = 0; i < 3; i++)
         CHECK_EQ(weir_yield(), 0);
@@ -293,7 +312,7 @@ static int left_while_scope_lives(void *arg)
     CHECK_EQ(weir_spawn(&scope, park, NULL), -ETIMEDOUT);
     CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
     weir_deadline_leave(&deadline);
-    spawn_parked(&scope, result);
+    CHECK_EQ(spawn_parked(&scope, result), 0);
     for (int i = 0; i < 3; i++)
         CHECK_EQ(weir_yield(), 0);
     CHECK_EQ(weir_scope_live(&scope), CHILDREN);
@@ -314,7 +333,7 @@ static int close_scope_within(void *arg)
     int result[CHILDREN];
     (void)arg;
     weir_scope_open(&scope, WEIR_ALL);
-    spawn_parked(&scope, result);
+    CHECK_EQ(spawn_parked(&scope, result), 0);
     weir_deadline_enter(&deadline, 0);
     weir_scope_close(&scope); /* immune to the deadline, and not the innermost block */
     for (int i = 0; i < CHILDREN; i++)
@@ -333,7 +352,8 @@ static int grandchildren(void *arg)
 {
     int *result = arg;
     WEIR_SCOPE(scope, WEIR_ALL);
-    CHECK_EQ(weir_spawn(&scope, park, &result[1]), 0);
+    if (weir_spawn(&scope, park, &result[1]) < 0)
+        return TOO_SLOW;
     result[0] = weir_scope_wait(&scope);
     CHECK_EQ(weir_scope_live(&scope), 0);
     return 0;
@@ -342,11 +362,13 @@ static int grandchildren(void *arg)
 static int cover_grandchildren(void *arg)
 {
     int result[2] = {1, 1};
-    (void)arg;
-    WEIR_WITHIN(WEIR_MS);
+    WEIR_WITHIN(*(weir_ns *)arg);
     WEIR_SCOPE(scope, WEIR_ALL);
-    CHECK_EQ(weir_spawn(&scope, grandchildren, result), 0);
+    if (weir_spawn(&scope, grandchildren, result) < 0)
+        return TOO_SLOW;
     CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
+    if (result[0] == 1) /* the child came too late to spawn its own */
+        return TOO_SLOW;
     CHECK_EQ(result[0], -ETIMEDOUT);
     CHECK_EQ(result[1], -ETIMEDOUT);
     return 0;
@@ -354,7 +376,7 @@ static int cover_grandchildren(void *arg)
 
 CASE(deadline_reaches_the_children_of_children)
 {
-    CHECK_EQ(net_run(cover_grandchildren, NULL), 0);
+    run_in_time(cover_grandchildren);
 }
 
 /* ---- shields ---- */
@@ -486,10 +508,10 @@ static int shielded_child(void *arg)
 
 static int clip_child(void *arg)
 {
-    (void)arg;
-    WEIR_SHIELD(2 * WEIR_MS);
+    WEIR_SHIELD(*(weir_ns *)arg);
     WEIR_SCOPE(scope, WEIR_ALL);
-    CHECK_EQ(weir_spawn(&scope, shielded_child, NULL), 0);
+    if (weir_spawn(&scope, shielded_child, NULL) < 0)
+        return TOO_SLOW;
     CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
     CHECK_EQ(weir_scope_live(&scope), 0);
     CHECK_EQ(weir_scope_result(&scope), -ETIMEDOUT);
@@ -498,7 +520,7 @@ static int clip_child(void *arg)
 
 CASE(shield_clips_those_of_the_tasks_below_it)
 {
-    CHECK_EQ(net_run(clip_child, NULL), 0);
+    run_in_time(clip_child);
 }
 
 static int work_under_shield(void *arg)
@@ -584,7 +606,7 @@ static int serve_lines(void *arg)
            (n = weir_send(sock, line, (size_t)n)) == 0)
         ;
     {
-        WEIR_SHIELD(WEIR_SEC);
+        WEIR_SHIELD(WEIR_SEC * 1000);
         if (weir_send(sock, "bye\n", 4) < 0)
             n = n < 0 ? n : -1;
     }
@@ -596,7 +618,7 @@ static int drain(struct weir_scope *conns)
 {
     WEIR_WITHIN(5 * WEIR_MS);
     int rc = weir_scope_wait(conns);
-    CHECK_EQ(weir_scope_live(conns), rc == 0 ? 0 : 2);
+    CHECK_EQ(weir_scope_live(conns), 2);
     weir_scope_close(conns);
     return rc;
 }
@@ -616,6 +638,8 @@ static int stop_gracefully(void *arg)
         CHECK_EQ(memcmp(line, "hello\n", 6), 0);
     }
     CHECK_EQ(weir_shutdown_write(pair[0].near), 0); /* this one is done; the others linger */
+    while (weir_scope_live(&conns) > 2)
+        CHECK_EQ(weir_yield(), 0);
     CHECK_EQ(drain(&conns), -ETIMEDOUT);
     CHECK_EQ(weir_scope_result(&conns), 0);
     for (int i = 0; i < 3; i++) {

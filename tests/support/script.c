@@ -54,6 +54,8 @@ static int enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsig
     unsigned count = 0;
     script->until = until;
     script->enters++;
+    if (script->entered != NULL)
+        script->entered(script);
     if (script->enter_error != 0) {
         int error = script->enter_error;
         script->enter_error = 0;
@@ -62,7 +64,7 @@ static int enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsig
     while (count < max && script->due_head < script->due_tail)
         out[count++] = script->due[script->due_head++];
     be->more = script->due_head < script->due_tail || (count > 0 && script->always_more);
-    if (count == 0) {
+    if (count == 0 && script->wakes == 0) {
         CHECK_NE(until, WEIR_FOREVER);
         script->now = until > script->now ? until : script->now;
     }
@@ -100,7 +102,7 @@ static void detach(struct wi_backend *be, int fd, void *word)
 
 static void wake(struct wi_backend *be)
 {
-    (void)be;
+    script_of(be)->wakes++;
 }
 
 static weir_ns now(struct wi_backend *be)
@@ -144,7 +146,9 @@ void script_init(struct script *script)
     script->enters = 0;
     script->enter_error = 0;
     script->always_more = script->answer_cancel = false;
+    script->wakes = 0;
     script->try = NULL;
+    script->entered = NULL;
     script->user = NULL;
     script->attached = script->closed = false;
 }

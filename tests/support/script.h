@@ -6,8 +6,8 @@
  *             <----enter--------  script.due    completions that the test queued
  *
  * Time stands still unless the test moves it, except that an enter which would block and has
- * nothing to deliver jumps to its `until`. One that would block for ever fails the case: no test
- * waits for what nobody queued.
+ * nothing to deliver jumps to its `until`. One that would block for ever fails the case, unless
+ * somebody woke it: no test waits for what nobody queued.
  */
 #ifndef SUPPORT_SCRIPT_H
 #define SUPPORT_SCRIPT_H
@@ -35,7 +35,9 @@ struct script {
     int enter_error;    /* what the next enter gives, once */
     bool always_more;   /* every enter that delivers says that there is more */
     bool answer_cancel; /* a cancel at once brings its own completion and its target's */
+    unsigned wakes;     /* calls of wake */
     ssize_t (*try)(struct script *script, const struct wi_req *req);
+    void (*entered)(struct script *script); /* runs first in every enter; may be NULL */
     void *user;
     bool attached, closed;
 };
