@@ -9,7 +9,9 @@
  *     run       opening, warm-up, measuring   pattern   the bytes of a stream
  *     drive     who sends when                hist      latencies
  *     report    what came out                 server_cpu   what it cost the server
+ *     control   phases by command
  */
+#include "control.h"
 #include "options.h"
 #include "report.h"
 #include "run.h"
@@ -65,8 +67,15 @@ int main(int argc, char **argv)
     }
     if (!raise_descriptor_limit(options.connections) || !pin(options.cpu))
         return EXIT_USAGE;
-    bool good = wl_run(&options, &result);
-    bool written = wl_report(&options, &result);
+    struct wl_run *run = wl_run_open(&options, &result);
+    bool good = run != NULL;
+    if (good && options.control)
+        good = wl_control(run, &options, &result);
+    else if (good)
+        good = wl_run_measure(run, &result);
+    bool written = (options.control && good) || wl_report(&options, &result);
+    if (run != NULL)
+        wl_run_close(run);
     if (!good)
         fprintf(stderr, "weir-load: %s\n", result.failure);
     if (!written)

@@ -34,6 +34,11 @@ static const char usage[] =
     "  --timeout S             silence, with requests outstanding, that is a failure (10)\n"
     "  --cpu N                 run on that CPU only\n"
     "  --server-pid P          also report the CPU time per request of process P\n"
+    "  --control               measure by command: after \"ready\", each line \"go MS\" or "
+    "\"requests N\"\n"
+    "                          on standard input is one measured phase over the standing "
+    "connections\n"
+    "                          and one JSON object on one line; the end of the input ends the run\n"
     "  --json                  one JSON object on one line\n"
     "  --help\n"
     "\n"
@@ -108,6 +113,7 @@ enum option_key {
     OPT_TIMEOUT,
     OPT_CPU,
     OPT_SERVER_PID,
+    OPT_CONTROL,
     OPT_JSON,
     OPT_HELP,
 };
@@ -125,6 +131,7 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"cpu", required_argument, NULL, OPT_CPU},
     {"server-pid", required_argument, NULL, OPT_SERVER_PID},
+    {"control", no_argument, NULL, OPT_CONTROL},
     {"json", no_argument, NULL, OPT_JSON},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -164,6 +171,9 @@ static bool parse_option(struct wl_options *o, enum option_key key, const char *
     case OPT_CHURN:
         o->connect_per_request = true;
         return true;
+    case OPT_CONTROL:
+        o->control = o->json = true;
+        return true;
     case OPT_JSON:
         o->json = true;
         return true;
@@ -195,6 +205,9 @@ static bool check_together(struct wl_options *o, bool duration_given)
         snprintf(text, sizeof(text), "%llu", (unsigned long long)o->requests);
         return refuse("--requests", text, "cannot be combined with --duration");
     }
+    if (o->control && (o->requests != 0 || duration_given))
+        return refuse("--control", o->requests != 0 ? "--requests" : "--duration",
+                      "the commands say how long a phase is");
     if (o->connect_per_request && o->depth != 1) {
         snprintf(text, sizeof(text), "%u", o->depth);
         return refuse("--depth", text, "--connect-per-request sends one message per connection");

@@ -23,6 +23,7 @@ struct wl_options {
     int cpu;             /* -1: not pinned */
     pid_t server_pid;    /* 0: unknown */
     bool connect_per_request;
+    bool control; /* phases by command, see control.h */
     bool json;
     bool help;
 };

@@ -82,19 +82,6 @@ static struct wl_run *create(const struct wl_options *options)
     return run;
 }
 
-static void destroy(struct wl_run *run)
-{
-    for (uint32_t i = 0; run->conn != NULL && i < run->options->connections; i++)
-        wl_conn_close(&run->conn[i]);
-    if (run->epoll >= 0)
-        close(run->epoll);
-    if (run->timer >= 0)
-        close(run->timer);
-    free(run->stamps);
-    free(run->conn);
-    free(run);
-}
-
 static void arm_timer(struct wl_run *run, uint64_t at_ns)
 {
     struct itimerspec when = {
@@ -251,7 +238,7 @@ static void measure(struct wl_run *run, struct wl_result *result)
     wl_cpu_sample_free(&after);
 }
 
-bool wl_run(const struct wl_options *options, struct wl_result *result)
+struct wl_run *wl_run_open(const struct wl_options *options, struct wl_result *result)
 {
     struct wl_phase opening = {
         .stop_ns = UINT64_MAX,
@@ -263,12 +250,33 @@ bool wl_run(const struct wl_options *options, struct wl_result *result)
     struct wl_run *run = create(options);
     if (run == NULL) {
         snprintf(result->failure, sizeof(result->failure), "no memory");
-        return false;
+        return NULL;
     }
     if (run->failure[0] == '\0' && open_poll(run) && run_phase(run, opening) &&
         (options->warmup_ns == 0 || run_phase(run, load_phase(options, options->warmup_ns, 0))))
-        measure(run, result);
+        return run;
     memcpy(result->failure, run->failure, sizeof(result->failure));
-    destroy(run);
+    wl_run_close(run);
+    return NULL;
+}
+
+bool wl_run_measure(struct wl_run *run, struct wl_result *result)
+{
+    memset(result, 0, sizeof(*result));
+    measure(run, result);
+    memcpy(result->failure, run->failure, sizeof(result->failure));
     return result->failure[0] == '\0';
+}
+
+void wl_run_close(struct wl_run *run)
+{
+    for (uint32_t i = 0; run->conn != NULL && i < run->options->connections; i++)
+        wl_conn_close(&run->conn[i]);
+    if (run->epoll >= 0)
+        close(run->epoll);
+    if (run->timer >= 0)
+        close(run->timer);
+    free(run->stamps);
+    free(run->conn);
+    free(run);
 }

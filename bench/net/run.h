@@ -15,6 +15,8 @@
  * that moment even if it could only be sent later (no coordinated omission). Otherwise an answer
  * releases the next request of its connection.
  *
+ * The options may change between two measurements, those of connections, depth and size excepted.
+ *
  * One thread; run.c owns everything here, drive.c changes it while a turn is under way.
  */
 #ifndef WL_RUN_H
@@ -63,8 +65,14 @@ struct wl_result {
     char failure[WL_FAILURE_BYTES]; /* empty: all went well */
 };
 
-/* Runs the whole measurement. Gives true if result->failure is empty. */
-bool wl_run(const struct wl_options *options, struct wl_result *result);
+/* Opens the connections and warms up. Gives NULL with the reason in result->failure. */
+struct wl_run *wl_run_open(const struct wl_options *options, struct wl_result *result);
+
+/* One measured phase, as run->options asks for. Gives true if result->failure is empty; after a
+ * failure there is nothing more to measure. */
+bool wl_run_measure(struct wl_run *run, struct wl_result *result);
+
+void wl_run_close(struct wl_run *run);
 
 uint64_t wl_clock_ns(void);
 

@@ -6,6 +6,7 @@ Each case starts a small echo server on an ephemeral port, good or broken in one
 looks at what weir-load says about it. A load generator that cannot fail measures nothing, so most
 cases are about failing. Exit status: 0 all good, 1 a case failed, 77 the one case was skipped.
 """
+import json
 import os
 import resource
 import socket
@@ -323,6 +324,74 @@ def case_it_runs_where_it_is_pinned():
         process.communicate()
 
 
+def control(server, *options):
+    """weir-load under control; gives the process, its connections open."""
+    process = subprocess.Popen([BINARY, server.address, "--control", *options], text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    check_eq("first line", process.stdout.readline(), "ready\n")
+    return process
+
+
+def command(process, line):
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def case_commands_are_phases_over_standing_connections():
+    with EchoServer() as server:
+        process = control(server, "--connections", "3")
+        timed = command(process, "go 50")
+        counted = [command(process, "requests 100") for _ in range(3)]
+        received = sum(p.received for p in server.peers)
+        out, err = process.communicate(timeout=50)
+    check_eq("exit status (" + err + ")", process.returncode, 0)
+    check_eq("more output", out, "")
+    check_ge("seconds of go 50", timed["seconds"], 0.049)
+    check_le("seconds of go 50", timed["seconds"], 5)
+    check_eq("requests", [phase["requests"] for phase in counted], [100] * 3)
+    check_eq("accepted", len(server.peers), 3)
+    check_eq("bytes at the server", received, 64 * (timed["requests"] + 300 + 3))
+
+
+def case_between_two_commands_nothing_is_sent():
+    with EchoServer() as server:
+        process = control(server, "--connections", "2")
+        command(process, "go 20")
+        before = sum(p.received for p in server.peers)
+        check_ge("waits for input", process.poll() is None, True)
+        command(process, "requests 1")
+        check_eq("bytes at the server", sum(p.received for p in server.peers), before + 64)
+        process.communicate(timeout=50)
+
+
+def case_a_wrong_byte_ends_the_control():
+    def corrupt(server, peer, data):
+        return data[:-1] + b"?" if peer.received >= 640 else data
+
+    with EchoServer(reply=corrupt) as server:
+        process = control(server, "--connections", "1")
+        check_eq("errors", command(process, "requests 5")["errors"], 0)
+        failed = command(process, "requests 50")
+        _, err = process.communicate(timeout=50)
+    check_eq("exit status", process.returncode, 1)
+    check_eq("errors", failed["errors"], 1)
+    check_in("error", "connection 0: wrong byte at offset ", failed["error"])
+    check_in("message", failed["error"], err)
+
+
+def case_an_unknown_command_is_named():
+    for line in ("run 5", "go", "go 0", "go 5 6", "go -1", "requests 0", ""):
+        with EchoServer() as server:
+            process = control(server, "--connections", "1")
+            process.stdin.write(line + "\n")
+            out, err = process.communicate(timeout=50)
+        check_eq(f"exit status of {line!r}", process.returncode, 1)
+        check_in("message", f'command "{line}": neither "go MS" nor "requests N"', err)
+        check_eq("errors", json.loads(out)["errors"], 1)
+
+
 def case_people_get_a_report():
     with EchoServer() as server:
         status, out, err = load(server.address, "--requests", 100, "--connections", 2)
@@ -376,6 +445,8 @@ def case_each_bad_argument_is_named_with_its_value():
             ([good, "--cpu", "1023"], '--cpu "1023": there is no such CPU'),
             ([good, "--server-pid", "0"], '--server-pid "0": must be from 1'),
             ([good, "--depth", "2", "--connect-per-request"], '--depth "2": --connect-per-request'),
+            ([good, "--control", "--requests", "5"], '--control "--requests": the commands say'),
+            ([good, "--control", "--duration", "1"], '--control "--duration": the commands say'),
             ([good, "--bogus"], 'option "--bogus": unknown'),
             ([good, "--depth"], 'option "--depth": needs a value')):
         status, out, err = load(*arguments)
