@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
-.PHONY: run test bench lint install clean
+.PHONY: run test bench peers lint install clean
 .NOTPARALLEL:
 
 run: ; scripts/deps.sh && cmake --preset release && \
@@ -12,6 +12,9 @@ run: ; scripts/deps.sh && cmake --preset release && \
 test: ; scripts/deps.sh && cmake --workflow --preset release
 
 bench: ; @test -x bench/run || { echo "bench: there is no bench/run yet"; exit 1; }; scripts/deps.sh && bench/run
+
+# What `make bench` measures in Rust and Go; takes minutes, and is the only target that downloads.
+peers: ; bench/peers/build.sh build/peers
 
 lint: ; scripts/deps.sh ci && scripts/lint.sh
 

@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# deps.sh [ci]: the packages that building and testing weir need; with `ci`, those of the whole gate
-# too. The only place that installs anything, and only from the distribution. Says nothing and
+# deps.sh [bench|ci]: the packages that building and testing weir need; with `bench`, also the
+# libraries that it is measured against; with `ci`, those of the whole gate too. The only place that installs anything, and only from the distribution. Says nothing and
 # costs some milliseconds when all is there. docs/design/dependencies.md says what each is for.
 set -eu -o pipefail
 
 packages=(build-essential cmake ninja-build pkg-config liburing-dev python3 curl netcat-openbsd
     strace)
+bench=(libuv1-dev libevent-dev)
 case ${1-} in
 '') ;;
+bench)
+    packages+=("${bench[@]}")
+    ;;
 ci)
-    packages+=(clang libclang-rt-dev clang-format clang-tidy valgrind
+    packages+=("${bench[@]}" clang libclang-rt-dev clang-format clang-tidy valgrind
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
     ;;
 *)
-    echo "usage: ${0##*/} [ci]" >&2
+    echo "usage: ${0##*/} [bench|ci]" >&2
     exit 2
     ;;
 esac
