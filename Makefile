@@ -11,7 +11,8 @@ run: ; scripts/deps.sh && cmake --preset release && \
 
 test: ; scripts/deps.sh && cmake --workflow --preset release
 
-bench: ; @test -x bench/run || { echo "bench: there is no bench/run yet"; exit 1; }; scripts/deps.sh && bench/run
+bench: ; scripts/deps.sh bench && cmake --preset release && cmake --build --preset release && \
+	bench/run --out build/bench.jsonl && bench/plot build/bench.jsonl build/bench.svg
 
 # What `make bench` measures in Rust and Go; takes minutes, and is the only target that downloads.
 peers: ; bench/peers/build.sh build/peers

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The parts of bench/run: who takes part, how processes run, what is counted, what comes out."""
