@@ -154,6 +154,18 @@ def echo_answers_nc():
         equal(got.returncode, 0)
 
 
+def echo_answers_curl():
+    """An echo is an HTTP/0.9 server of a kind: its answer is the request. It never hangs up."""
+    curl = shutil.which("curl")
+    if curl is None:
+        sys.exit(SKIPPED)
+    with echo(f"{LOOPBACK}:0") as address:
+        got = subprocess.run([curl, "-s", "--http0.9", "-m", "1", f"http://{address}/weir"],
+                             capture_output=True, timeout=PATIENCE)
+        equal(got.stdout.split(b"\r\n")[0], b"GET /weir HTTP/1.1")
+        equal(got.returncode, 28)  # its own time limit
+
+
 def echo_gives_back_a_mebibyte_and_then_the_end():
     data = noise(1 << 20)
     with echo(f"{LOOPBACK}:0") as address:
