@@ -32,24 +32,25 @@ enum wi_sock_phase {
     WI_SOCK_DISARM  /* waiting for the last completion and the last task to let go */
 };
 
+/* The first three cache lines are what a message touches that comes in and goes out at once. */
 struct wi_sock {
     struct wi_slab_node node;
     struct wi_net *net;
     int fd;
-    void *word;          /* the backend's */
-    struct wi_list link; /* in net->open or net->closing, or in a listener's unclaimed */
-    struct wi_op poll;   /* readable? */
-    int poll_error;      /* why the poll cannot be armed, or 0 */
-    int error;           /* what broke the connection, as recv or send told it, or 0 */
-    int end;             /* what every read gives once `ended`: 0 or that error */
     bool readable, hung_up, ended;
     bool torn, write_shut;
     bool is_tcp;
     uint8_t phase;          /* enum wi_sock_phase */
+    int poll_error;         /* why the poll cannot be armed, or 0 */
+    void *word;             /* the backend's */
     struct wi_task *reader; /* in a receive call, parked or not */
-    struct wi_task *closer; /* in weir_close */
     struct wi_list writers; /* the front one owns `send` */
+    struct wi_op poll;      /* readable? */
     struct wi_send send;
+    int error;              /* what broke the connection, as recv or send told it, or 0 */
+    int end;                /* what every read gives once `ended`: 0 or that error */
+    struct wi_task *closer; /* in weir_close */
+    struct wi_list link;    /* in net->open or net->closing, or in a listener's unclaimed */
     struct wi_alarm linger;
     const void *origin; /* who made it: a return address, for the report of forgotten sockets */
 };

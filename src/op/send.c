@@ -37,17 +37,17 @@ static void advance(struct wi_send *send, size_t bytes)
     }
 }
 
-/* The next request: the rest of a cut or lone element, or all the whole elements that follow. */
-static void describe_next(struct wi_send *send, uint32_t msg_flags)
+/* The next request: the rest of a cut or lone element, or all the whole elements that follow, which
+ * `msg` then lists. */
+static struct wi_req describe(const struct wi_send *send, uint32_t msg_flags, struct msghdr *msg)
 {
-    struct wi_req *req = &send->op.req;
-    req->msg_flags = msg_flags;
+    struct wi_req req = {.fd = send->fd, .word = send->word, .msg_flags = msg_flags};
     if (send->offset > 0 || send->count == 1 || send->iov->iov_len > CHUNK_MAX) {
         size_t left = send->iov->iov_len - send->offset;
-        req->opcode = WI_OP_SEND;
-        req->mem = (char *)send->iov->iov_base + send->offset;
-        req->len = left < CHUNK_MAX ? (uint32_t)left : CHUNK_MAX;
-        return;
+        req.opcode = WI_OP_SEND;
+        req.mem = (char *)send->iov->iov_base + send->offset;
+        req.len = left < CHUNK_MAX ? (uint32_t)left : CHUNK_MAX;
+        return req;
     }
     unsigned take = 0;
     for (size_t bytes = 0; take < send->count && take < ELEMENTS_MAX; take++) {
@@ -55,27 +55,26 @@ static void describe_next(struct wi_send *send, uint32_t msg_flags)
         if (bytes > CHUNK_MAX)
             break;
     }
-    send->msg = (struct msghdr){
+    *msg = (struct msghdr){
         .msg_iov = (struct iovec *)(uintptr_t)send->iov, // NOLINT: msghdr is not const-correct
         .msg_iovlen = take,
     };
-    req->opcode = WI_OP_SENDMSG;
-    req->mem = &send->msg;
-    req->len = 1;
+    req.opcode = WI_OP_SENDMSG;
+    req.mem = msg;
+    req.len = 1;
+    return req;
 }
 
-static void describe_poll(struct wi_send *send)
-{
-    send->op.req.opcode = WI_OP_POLL;
-    send->op.req.events = POLLOUT;
-}
+static void completed(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more);
 
 static void stage_next(struct wi_engine *engine, struct wi_send *send)
 {
+    send->op.fn = completed;
     if (send->stuck < RETRIES)
-        describe_next(send, MSG_WAITALL);
+        send->op.req = describe(send, MSG_WAITALL, &send->msg);
     else
-        describe_poll(send);
+        send->op.req = (struct wi_req){
+            .opcode = WI_OP_POLL, .events = POLLOUT, .fd = send->fd, .word = send->word};
     wi_op_start(engine, &send->op);
 }
 
@@ -104,9 +103,9 @@ static void completed(struct wi_engine *engine, struct wi_op *op, int32_t res, b
 
 void wi_send_init(struct wi_send *send, int fd, void *word, const struct iovec *iov, unsigned count)
 {
-    send->op.fn = completed;
-    send->op.req = (struct wi_req){.fd = fd, .word = word};
     send->iov = iov;
+    send->fd = fd;
+    send->word = word;
     send->count = count;
     send->offset = 0;
     send->done = 0;
@@ -117,10 +116,11 @@ void wi_send_init(struct wi_send *send, int fd, void *word, const struct iovec *
 
 int wi_send_try(struct wi_engine *engine, struct wi_send *send)
 {
+    struct msghdr msg;
     while (send->count > 0) {
-        describe_next(send, 0);
-        size_t asked = send->op.req.opcode == WI_OP_SEND ? send->op.req.len : 0;
-        ssize_t sent = engine->be->ops->try(engine->be, &send->op.req);
+        struct wi_req req = describe(send, 0, &msg);
+        size_t asked = req.opcode == WI_OP_SEND ? req.len : 0;
+        ssize_t sent = engine->be->ops->try(engine->be, &req);
         if (sent < 0)
             return (int)sent;
         advance(send, (size_t)sent);

@@ -25,17 +25,21 @@
 
 #include "op/engine.h"
 
+/* What the inline attempt touches comes first, and fits one cache line: the rest stays cold until a
+ * message has to wait. */
 struct wi_send {
-    struct wi_op op;
-    struct msghdr msg;       /* of the SENDMSG in flight */
     const struct iovec *iov; /* the element that is sent now */
-    unsigned count;          /* elements left, that one included */
     size_t offset;           /* bytes of it that are gone */
     size_t done;             /* bytes sent in all */
-    unsigned stuck;          /* attempts in a row that moved nothing */
+    void *word;              /* the backend's, of `fd` */
+    int fd;
+    unsigned count; /* elements left, that one included */
+    unsigned stuck; /* attempts in a row that moved nothing */
     bool canceled;
     /* rc: 0 all is sent, else the error; -ECANCELED after wi_send_cancel, unless all went out. */
     void (*finish)(struct wi_engine *engine, struct wi_send *send, int rc);
+    struct wi_op op;
+    struct msghdr msg; /* of the SENDMSG in flight */
 };
 
 /* Prepares the object for one message on a descriptor. */
