@@ -14,7 +14,8 @@
  *
  * Descriptors live at the start of the slab and not on the stacks, so that a cached stack is found
  * without touching it and a parked task costs one page of stack. A stack is guarded when it is
- * carved, and committed as it is touched. Tops are coloured: neighbours start at other cache sets,
+ * carved, and committed as it is touched. A stack takes an odd number of pages: at a power of two the
+ * tops of all stacks would share a sixteenth of the TLB's sets. Tops are coloured: neighbours start at other cache sets,
  * else the hot lines of 100,000 parked tasks would share a few.
  *
  * The pool owns all the memory; whoever got a stack owns its use until he puts it back. Every
@@ -51,7 +52,7 @@ struct wi_stack_slab;
 
 /* Zero is the default everywhere. */
 struct wi_stack_opts {
-    size_t stack_bytes;  /* address space of a stack, guard included; rounded up to pages */
+    size_t stack_bytes;  /* address space of a stack, guard included; see below */
     size_t guard_bytes;  /* default one page; rounded up to pages */
     uint32_t cached_max; /* stacks that keep their pages while cached; default: all */
 };
