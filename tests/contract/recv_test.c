@@ -451,7 +451,7 @@ static void close_halves(struct borrowers *all)
 static int starve_and_feed(void *arg)
 {
     struct borrowers all = {.served = 0};
-    struct net_half mine = net_accepted(NET_V4, NULL);
+    struct net_half mine = net_accepted(NET_V4, NULL), other = net_accepted(NET_V4, NULL);
     struct weir_buf buf;
     (void)arg;
     make_halves(&all);
@@ -462,9 +462,9 @@ static int starve_and_feed(void *arg)
         spawn_borrowers(&scope, &all);
         CHECK_EQ(all.served, 0);
         CHECK_EQ(buf.data[0], 'x');
-        CHECK_EQ(net_plain_send(mine.fd, "y", 1), 0);
+        CHECK_EQ(net_plain_send(other.fd, "y", 1), 0);
         weir_buf_release(&buf);
-        CHECK_EQ(weir_recv_buf(mine.sock, &buf), 1); /* it is free, and others are first */
+        CHECK_EQ(weir_recv_buf(other.sock, &buf), 1); /* it is free, but others are first */
         CHECK_EQ(all.served, BORROWERS);
         CHECK_EQ(buf.data[0], 'y');
         weir_buf_release(&buf);
@@ -475,6 +475,8 @@ static int starve_and_feed(void *arg)
         CHECK_EQ(all.order[i], i);
     close_halves(&all);
     net_plain_close(mine.fd);
+    net_plain_close(other.fd);
+    CHECK_EQ(weir_close(&other.sock), 0);
     return weir_close(&mine.sock);
 }
 
