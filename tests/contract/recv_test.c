@@ -451,7 +451,7 @@ static void close_halves(struct borrowers *all)
 static int starve_and_feed(void *arg)
 {
     struct borrowers all = {.served = 0};
-    struct net_half mine = net_accepted(NET_V4, NULL);
+    struct net_half mine = net_accepted(NET_V4, NULL), other = net_accepted(NET_V4, NULL);
     struct weir_buf buf;
     (void)arg;
     make_halves(&all);
@@ -462,15 +462,21 @@ static int starve_and_feed(void *arg)
         spawn_borrowers(&scope, &all);
         CHECK_EQ(all.served, 0);
         CHECK_EQ(buf.data[0], 'x');
+        CHECK_EQ(net_plain_send(other.fd, "y", 1), 0);
+        weir_buf_release(&buf);
+        CHECK_EQ(weir_recv_buf(other.sock, &buf), 1); /* it is free, but others are first */
+        CHECK_EQ(all.served, BORROWERS);
+        CHECK_EQ(buf.data[0], 'y');
         weir_buf_release(&buf);
         CHECK_EQ(weir_scope_wait(&scope), 0);
         CHECK_EQ(weir_scope_result(&scope), 0);
     }
-    CHECK_EQ(all.served, BORROWERS);
     for (int i = 0; i < BORROWERS; i++)
         CHECK_EQ(all.order[i], i);
     close_halves(&all);
     net_plain_close(mine.fd);
+    net_plain_close(other.fd);
+    CHECK_EQ(weir_close(&other.sock), 0);
     return weir_close(&mine.sock);
 }
 
@@ -544,6 +550,41 @@ static int cancel_the_next_borrower(void *arg)
 CASE(canceled_borrower_passes_the_free_buffer_on)
 {
     CHECK_EQ(net_run_with(ONE_BUFFER, cancel_the_next_borrower, NULL), 0);
+}
+
+/* A borrower that was told of the free buffer finds its socket closed: it passes the buffer on. */
+static int close_under_the_next_borrower(void *arg)
+{
+    struct borrowers all = {.served = 0};
+    struct net_half mine = net_accepted(NET_V4, NULL);
+    struct borrower first = {.all = &all, .index = 0}, second = {.all = &all, .index = 1};
+    struct weir_buf buf;
+    (void)arg;
+    make_halves(&all);
+    CHECK_EQ(net_plain_send(mine.fd, "x", 1), 0);
+    CHECK_EQ(weir_recv_buf(mine.sock, &buf), 1);
+    CHECK_EQ(net_plain_send(all.half[0].fd, "a", 1), 0);
+    CHECK_EQ(net_plain_send(all.half[1].fd, "b", 1), 0);
+    {
+        WEIR_SCOPE(scope, WEIR_ALL);
+        CHECK_EQ(weir_spawn(&scope, borrow_and_give_back, &first), 0);
+        CHECK_EQ(weir_spawn(&scope, borrow_and_give_back, &second), 0);
+        net_settle();
+        weir_buf_release(&buf);
+        CHECK_EQ(weir_close(&all.half[0].sock), 0);
+        CHECK_EQ(weir_scope_wait(&scope), 0);
+        CHECK_EQ(weir_scope_result(&scope), -EBADF);
+    }
+    CHECK_EQ(all.served, 1);
+    CHECK_EQ(all.order[0], 1);
+    close_halves(&all);
+    net_plain_close(mine.fd);
+    return weir_close(&mine.sock);
+}
+
+CASE(borrower_whose_socket_closes_passes_the_free_buffer_on)
+{
+    CHECK_EQ(net_run_with(ONE_BUFFER, close_under_the_next_borrower, NULL), 0);
 }
 
 static int forget_loans(void *arg)
