@@ -31,6 +31,14 @@ int micro_wanted(const char *name)
     return wanted_count == 0;
 }
 
+int micro_wanted_any(const char *group)
+{
+    for (int i = 0; i < wanted_count; i++)
+        if (strncmp(group, wanted[i], strlen(group)) == 0)
+            return 1;
+    return micro_wanted(group);
+}
+
 void micro_add(struct micro *micro, double sample)
 {
     if (micro->count < MICRO_RUNS_MAX)

@@ -23,8 +23,9 @@ struct micro {
 
 extern unsigned micro_runs;
 
-/* Whether the user asked for figures of this name. */
+/* Whether the user asked for the figure of this name, or for any that begins with `group`. */
 int micro_wanted(const char *name);
+int micro_wanted_any(const char *group);
 
 void micro_add(struct micro *micro, double sample);
 

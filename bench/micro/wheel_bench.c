@@ -224,7 +224,7 @@ static void measure(uint32_t population, const char *size, double target)
 
 void bench_wheel(void)
 {
-    if (!micro_wanted("wheel"))
+    if (!micro_wanted_any("wheel"))
         return;
     owners = aligned_alloc(64, MILLION * sizeof *owners);
     heap = malloc(MILLION * sizeof *heap);
