@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wheel_bench -- what the timer wheel costs. A plain program: pin it to a quiet core, read stdout.
+ * wheel -- what the timer wheel costs.
  *
  * Every timer lies in a cache line of its own, as one embedded in an op or a task does, and the one
  * that is touched next is drawn at random: at a million the figures are mostly cache misses. The
- * best of several rounds is printed; the rest is the machine's noise. The heap beside it is a
- * 4-ary one with the deadlines in its array, given the same draws.
+ * heap beside it is a 4-ary one with the deadlines in its array, given the same draws.
  */
 #include "base/clock.h"
+#include "base/require.h"
+#include "micro.h"
 #include "op/wheel.h"
 
 #include <stdio.h>
@@ -198,32 +199,39 @@ static double heap_rearm(uint32_t population)
     return best;
 }
 
-int main(void)
+static void report(const char *what, const char *size, const char *unit, double target,
+                   double value)
 {
-    static const struct {
-        uint32_t population;
-        const char *name;
-    } sizes[] = {{1000, "1k"}, {100000, "100k"}, {MILLION, "1M"}};
+    char name[64];
+    (void)snprintf(name, sizeof name, "wheel.%s.%s", what, size);
+    if (!micro_wanted(name))
+        return;
+    struct micro figure = {.name = name, .unit = unit, .target = target};
+    micro_add(&figure, value);
+    micro_report(&figure);
+}
+
+static void measure(uint32_t population, const char *size, double target)
+{
+    report("add.remove", size, "ns", target, wheel_rearm(population, sizeof(struct owner)));
+    report("packed.add.remove", size, "ns", 0, wheel_rearm(population, sizeof(struct wi_timer)));
+    report("heap4.add.remove", size, "ns", 0, heap_rearm(population));
+    report("nothing.due", size, "ns", 0, wheel_idle_turn(population));
+    struct drain drain = wheel_drain(population);
+    report("expire.each", size, "ns", 0, drain.each);
+    report("expire.longest", size, "us", 0, drain.longest / 1000);
+}
+
+void bench_wheel(void)
+{
+    if (!micro_wanted_any("wheel"))
+        return;
     owners = aligned_alloc(64, MILLION * sizeof *owners);
     heap = malloc(MILLION * sizeof *heap);
-    if (owners == NULL || heap == NULL) {
-        fputs("wheel_bench: out of memory\n", stderr);
-        return 1;
-    }
-    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        uint32_t population = sizes[i].population;
-        const char *name = sizes[i].name;
-        printf("wheel add+remove %s: %.1f ns\n", name,
-               wheel_rearm(population, sizeof(struct owner)));
-        printf("wheel add+remove %s, timers packed: %.1f ns\n", name,
-               wheel_rearm(population, sizeof(struct wi_timer)));
-        printf("heap4 add+remove %s: %.1f ns\n", name, heap_rearm(population));
-        printf("wheel expire+next, nothing due %s: %.1f ns\n", name, wheel_idle_turn(population));
-        struct drain drain = wheel_drain(population);
-        printf("wheel expire %s: %.1f ns a timer, longest call %.0f us\n", name, drain.each,
-               drain.longest / 1000);
-    }
+    wi_assert(owners != NULL && heap != NULL);
+    measure(1000, "1k", 15);
+    measure(100000, "100k", 25);
+    measure(MILLION, "1M", 50);
     free(heap);
     free(owners);
-    return 0;
 }

@@ -59,10 +59,20 @@ WEIR_API int weir_scope_result(const struct weir_scope *scope);
  * deadlines. A closed or zeroed scope may be closed again. */
 WEIR_API void weir_scope_close(struct weir_scope *scope);
 
+#define WEIR__CAT2(a, b) a##b
+#define WEIR__CAT(a, b) WEIR__CAT2(a, b)
+
+/* Declares `name`, which `enter` initialises and `leave` gets on every way out of the block. Not by
+ * an initialiser: clearing it first would cost as much again. The pointer has one instead, so that
+ * compilers go on warning of a jump past the two. */
+#define WEIR__BLOCK(type, name, leave, enter, how)       \
+    type name WEIR_CLEANUP(leave);                       \
+    type *const WEIR__CAT(weir__block_, name) = &(name); \
+    enter(WEIR__CAT(weir__block_, name), (how))
+
 /* Declares scope `name`, closed on every way out of the enclosing block. */
-#define WEIR_SCOPE(name, policy)                                   \
-    struct weir_scope name WEIR_CLEANUP(weir_scope_close) = {{0}}; \
-    weir_scope_open(&(name), (policy))
+#define WEIR_SCOPE(name, policy) \
+    WEIR__BLOCK(struct weir_scope, name, weir_scope_close, weir_scope_open, policy)
 
 struct weir_deadline {
     uint64_t priv[16];
@@ -84,19 +94,15 @@ WEIR_API void weir_deadline_leave(struct weir_deadline *deadline);
  * task it ends the process with a message. */
 WEIR_API void weir_shield_enter(struct weir_deadline *shield, weir_ns budget);
 
-#define WEIR__CAT2(a, b) a##b
-#define WEIR__CAT(a, b) WEIR__CAT2(a, b)
-#define WEIR__DEADLINE(name, enter, duration)                            \
-    struct weir_deadline name WEIR_CLEANUP(weir_deadline_leave) = {{0}}; \
-    enter(&(name), (duration))
+#define WEIR__DEADLINE(enter, duration)                                                         \
+    WEIR__BLOCK(struct weir_deadline, WEIR__CAT(weir__deadline, __LINE__), weir_deadline_leave, \
+                enter, duration)
 
 /* From here to the end of the block, [wait] calls fail with -ETIMEDOUT after `from_now`. */
-#define WEIR_WITHIN(from_now) \
-    WEIR__DEADLINE(WEIR__CAT(weir__deadline, __LINE__), weir_deadline_enter, (from_now))
+#define WEIR_WITHIN(from_now) WEIR__DEADLINE(weir_deadline_enter, from_now)
 
 /* From here to the end of the block, outer cancellation and deadlines are hidden. */
-#define WEIR_SHIELD(budget) \
-    WEIR__DEADLINE(WEIR__CAT(weir__deadline, __LINE__), weir_shield_enter, (budget))
+#define WEIR_SHIELD(budget) WEIR__DEADLINE(weir_shield_enter, budget)
 
 WEIR_END
 

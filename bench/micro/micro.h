@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * micro -- what the parts of the micro benchmark share: samples in, one line a figure out.
+ *
+ * A figure is measured RUNS times in slices of its own, warm; the best and the median of them are
+ * reported. The best is what the machine can do, the distance to the median what it was doing
+ * besides. One thread.
+ */
+#ifndef MICRO_H
+#define MICRO_H
+
+#include <stdint.h>
+
+enum { MICRO_RUNS_MAX = 1000 };
+
+struct micro {
+    const char *name;
+    const char *unit; /* of both figures */
+    double target;    /* at most so much; 0: none was set */
+    unsigned count;
+    double sample[MICRO_RUNS_MAX];
+};
+
+extern unsigned micro_runs;
+
+/* Whether the user asked for the figure of this name, or for any that begins with `group`. */
+int micro_wanted(const char *name);
+int micro_wanted_any(const char *group);
+
+void micro_add(struct micro *micro, double sample);
+
+/* Prints the figure; keeps in mind if its best missed the target. */
+void micro_report(struct micro *micro);
+
+/* Calls of malloc and its kin by the library and this program since the start. */
+uint64_t micro_mallocs(void);
+
+/* Resident bytes of this process. */
+double micro_resident(void);
+
+void bench_switch(void);
+void bench_tasks(void);
+void bench_memory(void);
+void bench_wheel(void);
+
+#endif /* MICRO_H */
