@@ -19,7 +19,8 @@
 #include "task/loan.h"
 
 enum {
-    INLINE_MAX = 64, /* completions in a row before a task yields */
+    INLINE_MAX = 64,   /* completions in a row before a task yields */
+    FETCH_TASKS = 128, /* with fewer, their stacks are in the nearest cache anyway */
     FETCH_LINES = 8, /* of a parked stack: what is used before the task is back in its own frame */
     COPY_ALIGN = 16,
     COPY_SHARE = 4 /* a copied argument may take 1/4 of a stack */
@@ -36,7 +37,7 @@ static struct wi_fiber *fiber_of(struct wi_core *core, struct wi_task *task)
  * parked tasks each stack is a page and some lines that no cache holds. */
 static inline void fetch_ahead(const struct wi_core *core)
 {
-    if (wi_queue_empty(&core->ready))
+    if (core->tasks.live < FETCH_TASKS || wi_queue_empty(&core->ready))
         return;
     const struct wi_task *task = wi_container_of(core->ready.head, struct wi_task, ready);
     const char *sp = task->sp;

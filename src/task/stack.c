@@ -23,13 +23,13 @@ int wi_stack_pool_init(struct wi_stack_pool *pool, const struct wi_pages *pages,
         return -EINVAL;
     size_t stack_bytes = opts->stack_bytes != 0 ? opts->stack_bytes : WI_STACK_BYTES;
     size_t guard_bytes = opts->guard_bytes != 0 ? opts->guard_bytes : pages->page;
-    stack_bytes = wi_pages_round(pages, stack_bytes) | pages->page; /* an odd number of pages */
+    stack_bytes = wi_pages_round(pages, stack_bytes);
     guard_bytes = wi_pages_round(pages, guard_bytes);
     if (stack_bytes < guard_bytes + WI_STACK_USABLE_MIN)
         return -EINVAL;
     *pool = (struct wi_stack_pool){
         .warm_max = opts->cached_max != 0 ? opts->cached_max : SIZE_MAX,
-        .stack_bytes = stack_bytes,
+        .stack_bytes = stack_bytes | pages->page, /* an odd number of pages */
         .guard_bytes = guard_bytes,
         .pages = *pages,
     };
