@@ -420,6 +420,40 @@ CASE(task_sleep_without_end_ends_when_cancelled)
     CHECK_EQ(net_run(cancel_sleepers, NULL), 0);
 }
 
+struct alarm_clock {
+    weir_ns when;
+    int result[2];
+};
+
+static int sleep_then_yield(void *arg)
+{
+    struct alarm_clock *clock = arg;
+    clock->result[0] = weir_sleep_until(clock->when);
+    clock->result[1] = weir_yield();
+    return 0;
+}
+
+/* Both alarms ring in one turn, the canceller's first, since it was set first. */
+static int cancel_who_is_awake(void *arg)
+{
+    (void)arg;
+    struct alarm_clock clock = {weir_now() + 2 * WEIR_MS, {1, 1}};
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, sleep_then_yield, &clock), 0);
+    CHECK_EQ(weir_sleep_until(clock.when), 0);
+    weir_scope_cancel(&scope);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(clock.result[0], 0);
+    CHECK_EQ(clock.result[1], -ECANCELED);
+    return 0;
+}
+
+/* I3 */
+CASE(task_sleep_that_is_over_wins_over_a_cancellation)
+{
+    CHECK_EQ(net_run(cancel_who_is_awake, NULL), 0);
+}
+
 enum { SLEEPERS = 64 };
 
 struct sleeper {
