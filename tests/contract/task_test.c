@@ -18,6 +18,12 @@ static int give_back(void *arg)
     return *(int *)arg;
 }
 
+static int end_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 CASE(task_run_gives_the_result_of_main)
 {
     static const int result[] = {0, 1, INT32_MAX, -1, -EIO, WEIR_ETORN, INT32_MIN};
@@ -159,20 +165,26 @@ CASE(task_copy_is_its_own_aligned_and_on_its_own_stack)
     CHECK_EQ(net_run(send_copies, NULL), 0);
 }
 
+enum { STACK_PAGES = 17 }; /* an odd number, which is not rounded */
+
 static int copy_too_much(void *arg)
 {
-    static const unsigned char big[16385];
-    (void)arg;
+    static const unsigned char
+        big[STACK_PAGES * 65536 / 4 + 1]; /* for the largest pages there are */
+    size_t most = *(size_t *)arg;
     WEIR_SCOPE(scope, WEIR_ALL);
-    CHECK_EQ(weir_spawn_copy(&scope, give_back, big, 16385), -E2BIG);
-    CHECK_EQ(weir_spawn_copy(&scope, give_back, big, SIZE_MAX), -E2BIG);
+    CHECK_LT(most, sizeof big);
+    CHECK_EQ(weir_spawn_copy(&scope, end_at_once, big, most + 1), -E2BIG);
+    CHECK_EQ(weir_spawn_copy(&scope, end_at_once, big, SIZE_MAX), -E2BIG);
     CHECK_EQ(weir_scope_live(&scope), 0);
-    return 0;
+    CHECK_EQ(weir_spawn_copy(&scope, end_at_once, big, most), 0);
+    return weir_scope_wait(&scope);
 }
 
 CASE(task_copy_of_more_than_a_quarter_of_a_stack_is_refused)
 {
-    CHECK_EQ(net_run(copy_too_much, NULL), 0);
+    size_t stack = STACK_PAGES * (size_t)sysconf(_SC_PAGESIZE), most = stack / 4;
+    CHECK_EQ(net_run_with(WEIR_OPTS(.stack_bytes = stack), copy_too_much, &most), 0);
 }
 
 /* ---- taking turns: EX5 ---- */
@@ -611,11 +623,6 @@ CASE(task_without_memory_is_refused_and_harms_nobody)
 
 enum { BATCH = 1000, MANY = NET_SANITIZED ? 20 * BATCH : 1000 * BATCH };
 
-static int nothing(void *arg)
-{
-    return arg != NULL;
-}
-
 static int spawn_many(void *arg)
 {
     struct wi_core *core = wi_core_self;
@@ -623,7 +630,7 @@ static int spawn_many(void *arg)
     for (int i = 0; i < MANY / BATCH; i++) {
         WEIR_SCOPE(scope, WEIR_ALL);
         for (int k = 0; k < BATCH; k++)
-            CHECK_EQ(weir_spawn(&scope, nothing, NULL), 0);
+            CHECK_EQ(weir_spawn(&scope, end_at_once, NULL), 0);
         CHECK_EQ(core->tasks.live, BATCH + 1);
         CHECK_EQ(weir_scope_wait(&scope), 0);
         CHECK_EQ(core->tasks.live, 1);
