@@ -27,10 +27,11 @@ int wi_stack_pool_init(struct wi_stack_pool *pool, const struct wi_pages *pages,
     guard_bytes = wi_pages_round(pages, guard_bytes);
     if (stack_bytes < guard_bytes + WI_STACK_USABLE_MIN)
         return -EINVAL;
+    size_t spare = ~stack_bytes & pages->page; /* makes the number of pages odd */
     *pool = (struct wi_stack_pool){
         .warm_max = opts->cached_max != 0 ? opts->cached_max : SIZE_MAX,
-        .stack_bytes = stack_bytes | pages->page, /* an odd number of pages */
-        .guard_bytes = guard_bytes,
+        .stack_bytes = stack_bytes + spare,
+        .guard_bytes = guard_bytes + spare,
         .pages = *pages,
     };
     return 0;

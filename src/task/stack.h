@@ -14,8 +14,8 @@
  *
  * Descriptors live at the start of the slab and not on the stacks, so that a cached stack is found
  * without touching it and a parked task costs one page of stack. A stack is guarded when it is
- * carved, and committed as it is touched. A stack takes an odd number of pages: at a power of two the
- * tops of all stacks would share a sixteenth of the TLB's sets. Tops are coloured: neighbours start at other cache sets,
+ * carved, and committed as it is touched. Stacks are an odd number of pages apart, if need be by one
+ * more page of guard: at a power of two their tops would share a sixteenth of the TLB's sets. Tops are coloured: neighbours start at other cache sets,
  * else the hot lines of 100,000 parked tasks would share a few.
  *
  * The pool owns all the memory; whoever got a stack owns its use until he puts it back. Every
