@@ -12,8 +12,7 @@
 enum {
     SLOTS_MIN = 64,
     REAP_BATCH = 64, /* completions per enter: 1 KiB of stack */
-    CACHE_LINE = 64,
-    REAP_MAX = 4096 /* completions per turn, so that tasks and timers get their share */
+    REAP_MAX = 4096  /* completions per turn, so that tasks and timers get their share */
 };
 
 #define SLOT_NONE UINT32_MAX
@@ -248,22 +247,6 @@ static int enter(struct wi_engine *engine, weir_ns until, struct wi_cqe *cqe)
     return 0;
 }
 
-/* Names lead to slots, slots to operations, operations to the objects around them: with thousands of
- * them each step waits for memory, so a batch takes each step together. */
-static void fetch_ahead(const struct wi_engine *engine, const struct wi_cqe *cqe, int count)
-{
-    for (int i = 0; i < count; i++)
-        __builtin_prefetch(&engine->slot[wi_token_slot(cqe[i].token)]);
-    for (int i = 0; i < count; i++) {
-        uint32_t index = wi_token_slot(cqe[i].token);
-        if (index >= engine->slot_count)
-            continue; /* complete() has a word to say about it */
-        const char *op = (const char *)engine->slot[index].op;
-        __builtin_prefetch(op - CACHE_LINE);
-        __builtin_prefetch(op);
-    }
-}
-
 unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
 {
     struct wi_cqe cqe[REAP_BATCH];
@@ -276,7 +259,6 @@ unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
     int got;
     do {
         got = enter(engine, until, cqe);
-        fetch_ahead(engine, cqe, got);
         for (int i = 0; i < got; i++)
             complete(engine, &cqe[i]);
         reaped += (unsigned)got;
