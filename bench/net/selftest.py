@@ -204,6 +204,7 @@ def case_a_server_that_drops_connections_is_a_failure():
 
 
 def case_a_server_that_answers_nothing_is_zero_operations():
+    # HA2: a cell in which nothing happened once passed for a result.
     with EchoServer(reply=lambda server, peer, data: b"") as server:
         err = fail(server.address, "--connections", 5, "--duration", 0.2, "--connect-timeout", 0.3)
     check_in("message", f"zero operations: {server.address} took the connection and answered", err)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """headers.py <root> <C compiler> <C++ compiler> -- the public headers as a stranger compiles them.
 
-Every header alone, and macros.c (which uses every macro that takes arguments) with all of them, as
+HA4: every header alone, and macros.c (which uses every macro that takes arguments) with all of them, as
 C11, C17 and C++17 without a warning. Exits 77 where the compiler is not installed.
 """
 import concurrent.futures
