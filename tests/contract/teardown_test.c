@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
+#include "net/net.h"
 #include "support/net.h"
 
 enum { STREAMS = 8, BYTES = 4 << 20 };
@@ -29,6 +30,14 @@ struct stage {
     int deaf, waiting;
 };
 
+/* Whether the kernel is done with the message of this socket's sender. */
+static bool has_let_go(weir_sock handle)
+{
+    struct wi_slab_node *node;
+    CHECK_EQ(wi_handle_find(handle.bits, WI_HANDLE_SOCK, &node), 0);
+    return wi_op_idle(&wi_container_of(node, struct wi_sock, node)->send.op);
+}
+
 /* The memory of the send goes the moment the call is back (I1). */
 static int send_and_unmap(void *arg)
 {
@@ -38,6 +47,7 @@ static int send_and_unmap(void *arg)
     net_fill(bytes, BYTES, 3, 0);
     stream->rc = weir_send(stream->half.sock, bytes, BYTES);
     stream->done = weir_done();
+    CHECK(has_let_go(stream->half.sock));
     CHECK_EQ(munmap(bytes, BYTES), 0);
     return stream->rc;
 }
