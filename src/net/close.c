@@ -69,18 +69,17 @@ static void look_again(struct wi_engine *engine, struct wi_op *op, int32_t res, 
     (void)engine;
     (void)res;
     (void)more;
-    wi_sock_advance(wi_container_of(op, struct wi_sock, send.op));
+    wi_sock_advance(wi_container_of(op, struct wi_sock, look));
 }
 
-/* No edge will tell of input that was left unread: the next turn looks for itself. The operation is
- * the send's, which nobody uses any more. */
+/* No edge will tell of input that was left unread: the next turn looks for itself. */
 static void look_next_turn(struct wi_sock *sock)
 {
-    if (!wi_op_idle(&sock->send.op))
+    if (!wi_op_idle(&sock->look))
         return;
-    sock->send.op.fn = look_again;
-    sock->send.op.req = (struct wi_req){.opcode = WI_OP_NOP};
-    wi_op_start(&sock->net->core->engine, &sock->send.op);
+    sock->look.fn = look_again;
+    sock->look.req = (struct wi_req){.opcode = WI_OP_NOP};
+    wi_op_start(&sock->net->core->engine, &sock->look);
 }
 
 static void finish(struct wi_sock *sock)
@@ -106,12 +105,11 @@ static void finish(struct wi_sock *sock)
 
 static void step_flush(struct wi_sock *sock)
 {
-    struct wi_engine *engine = &sock->net->core->engine;
     if (!wi_list_empty(&sock->writers)) {
         if (budget_spent(sock)) {
             sock->net->stats.unflushed += !sock->torn;
             sock->torn = true;
-            wi_send_cancel(engine, &sock->send);
+            wi_sock_cancel_send(sock);
         }
         return;
     }
@@ -138,7 +136,7 @@ static void step_disarm(struct wi_sock *sock)
 {
     if (!wi_op_idle(&sock->poll))
         wi_op_cancel(&sock->net->core->engine, &sock->poll);
-    else if (wi_op_idle(&sock->send.op) && sock->reader == NULL && sock->closer == NULL)
+    else if (wi_op_idle(&sock->look) && sock->reader == NULL && sock->closer == NULL)
         finish(sock);
 }
 

@@ -27,16 +27,11 @@ int wi_handle_find(uint64_t bits, enum wi_handle_kind kind, struct wi_slab_node 
     return *out != NULL ? 0 : -EBADF;
 }
 
-int wi_sock_begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock)
+int wi_sock_refuse(weir_sock handle)
 {
     struct wi_slab_node *node;
-    int rc = wi_wait_begin(task);
-    if (rc == 0)
-        rc = wi_handle_find(handle.bits, WI_HANDLE_SOCK, &node);
-    if (rc != 0)
-        return rc;
-    *sock = wi_container_of(node, struct wi_sock, node);
-    return (*sock)->phase == WI_SOCK_OPEN ? 0 : -EBADF;
+    int rc = wi_handle_find(handle.bits, WI_HANDLE_SOCK, &node);
+    return rc < 0 ? rc : -EBADF; /* it is closing */
 }
 
 void wi_net_open(struct wi_net *net, struct wi_core *core, const struct wi_net_config *config)

@@ -56,8 +56,30 @@ static inline uint64_t wi_handle(const struct wi_core *core, enum wi_handle_kind
  * -EPERM outside the runtime. */
 int wi_handle_find(uint64_t bits, enum wi_handle_kind kind, struct wi_slab_node **out);
 
-/* Both of these are for tasks: the running one in *task, and the socket, with the entry checks of a
- * [wait] call. */
-int wi_sock_begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock);
+/* The live socket of a handle of this core, or NULL. */
+static inline struct wi_sock *wi_sock_find(const struct wi_core *core, weir_sock handle)
+{
+    uint32_t slot = (uint32_t)handle.bits & ((UINT32_C(1) << WI_HANDLE_SLOT_BITS) - 1);
+    uint32_t generation = (uint32_t)(handle.bits >> WI_HANDLE_SLOT_BITS) & WI_GENERATION_MAX;
+    if (handle.bits >> 52 != ((uint64_t)core->id << 4 | WI_HANDLE_SOCK))
+        return NULL;
+    struct wi_slab_node *node = wi_slab_find(&core->net->socks, slot, generation);
+    return node == NULL ? NULL : wi_container_of(node, struct wi_sock, node);
+}
+
+/* Why a handle that was not found, or whose socket is closing, is refused. */
+int wi_sock_refuse(weir_sock handle);
+
+/* For tasks: the running one in *task, and the open socket, with the entry checks of a [wait] call. */
+static inline int wi_sock_begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock)
+{
+    int rc = wi_wait_begin(task);
+    if (__builtin_expect(rc < 0, 0))
+        return rc;
+    *sock = wi_sock_find((*task)->core, handle);
+    if (__builtin_expect(*sock == NULL || (*sock)->phase != WI_SOCK_OPEN, 0))
+        return wi_sock_refuse(handle);
+    return 0;
+}
 
 #endif /* WI_NET_NET_H */

@@ -1,41 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * send -- the sending calls: writers queue up, the front one drives the send machine.
+ * send -- the sending calls: one message at a time, whole, in the order of the calls.
  *
- *     writers:  front (owns sock->send) -> next -> ...      whole messages, in the order of the calls
+ *     nobody is sending   try inline --all--> done; this touches one cache line of the socket
+ *                             | the rest has to wait
+ *                             v
+ *     writers:            front (its machine runs) -> next -> ...
  *
- * A message that broke off behind its first byte tears the stream: what follows it would be read as
- * its rest.
+ * The machine (op/send.h) lies in the writer's frame: its task stays parked until the kernel has let
+ * go of it. A message that broke off behind its first byte tears the stream: what follows it would
+ * be read as its rest.
  */
 #include <errno.h>
 #include <limits.h>
 
 #include "base/require.h"
 #include "net/net.h"
+#include "op/send.h"
 #include "weir/error.h"
+
+enum { AT_ONCE_MAX = 1 << 30 }; /* bytes: a request's length is 32 bits, a result is signed */
 
 struct writer {
     struct wi_wait wait;
     struct wi_list link; /* in sock->writers */
     struct wi_task *task;
     struct wi_sock *sock;
+    bool started; /* the front one, and `send` is in the engine's hands */
     bool finished;
     int rc;
+    struct wi_send send;
 };
 
-static bool is_front(const struct writer *writer)
+static struct writer *front_of(const struct wi_sock *sock)
 {
-    return writer->sock->writers.next == &writer->link;
+    return wi_container_of(sock->writers.next, struct writer, link);
+}
+
+/* Task and socket are set. */
+static void join(struct writer *writer)
+{
+    writer->wait.interrupt = wi_wait_wake;
+    writer->started = writer->finished = false;
+    wi_list_push_back(&writer->sock->writers, &writer->link);
 }
 
 /* Leaves the queue and lets the next writer have the front. */
 static void leave(struct writer *writer)
 {
     struct wi_sock *sock = writer->sock;
-    bool was_front = is_front(writer);
+    bool was_front = front_of(sock) == writer;
     wi_list_remove(&writer->link);
     if (was_front && !wi_list_empty(&sock->writers))
-        wi_task_wake(wi_container_of(sock->writers.next, struct writer, link)->task);
+        wi_task_wake(front_of(sock)->task);
     if (sock->phase != WI_SOCK_OPEN)
         wi_sock_advance(sock);
 }
@@ -47,9 +64,16 @@ void wi_sock_send_home(struct wi_sock *sock)
             wi_task_wake(wi_container_of(at, struct writer, link)->task);
 }
 
+void wi_sock_cancel_send(struct wi_sock *sock)
+{
+    struct writer *front = front_of(sock);
+    if (front->started)
+        wi_send_cancel(&sock->net->core->engine, &front->send);
+}
+
 static int wait_for_front(struct writer *writer)
 {
-    while (!is_front(writer)) {
+    while (front_of(writer->sock) != writer) {
         wi_task_park(writer->task, &writer->wait);
         int rc = writer->sock->phase != WI_SOCK_OPEN ? -EBADF : wi_task_interrupted(writer->task);
         if (rc < 0)
@@ -60,8 +84,7 @@ static int wait_for_front(struct writer *writer)
 
 static void finished(struct wi_engine *engine, struct wi_send *send, int rc)
 {
-    struct wi_sock *sock = wi_container_of(send, struct wi_sock, send);
-    struct writer *writer = wi_container_of(sock->writers.next, struct writer, link);
+    struct writer *writer = wi_container_of(send, struct writer, send);
     (void)engine;
     writer->rc = rc;
     writer->finished = true;
@@ -72,16 +95,16 @@ static void interrupt_send(struct wi_task *task, struct wi_wait *wait)
 {
     struct writer *writer = wi_container_of(wait, struct writer, wait);
     (void)task;
-    wi_send_cancel(&writer->sock->net->core->engine, &writer->sock->send);
+    wi_send_cancel(&writer->sock->net->core->engine, &writer->send);
 }
 
 /* The rest goes through the backend; the kernel has our memory until `finished` ran (I1). */
 static int send_rest(struct writer *writer)
 {
-    struct wi_sock *sock = writer->sock;
     writer->wait.interrupt = interrupt_send;
-    sock->send.finish = finished;
-    wi_send_start(&sock->net->core->engine, &sock->send);
+    writer->send.finish = finished;
+    writer->started = true;
+    wi_send_start(&writer->sock->net->core->engine, &writer->send);
     while (!writer->finished)
         wi_task_park(writer->task, &writer->wait);
     if (writer->rc != -ECANCELED)
@@ -90,56 +113,99 @@ static int send_rest(struct writer *writer)
     return rc < 0 ? rc : -EBADF; /* else the close's budget was spent */
 }
 
-static int send_message(struct writer *writer, const struct iovec *iov, unsigned count)
+/* The first attempt, unless the caller has made it: `tried` is what came of that, or 0. */
+static int begin_message(struct wi_sock *sock, struct wi_send *send, const struct iovec *iov,
+                         unsigned count, ssize_t tried)
 {
-    struct wi_sock *sock = writer->sock;
+    wi_send_init(send, sock->fd, sock->word, iov, count, tried > 0 ? (size_t)tried : 0);
+    if (tried != 0)
+        return tried > 0 ? -EAGAIN : (int)tried;
     if (sock->torn)
         return WEIR_ETORN;
     if (sock->write_shut)
         return -EPIPE;
-    wi_send_init(&sock->send, sock->fd, sock->word, iov, count);
-    int rc = wi_send_try(&sock->net->core->engine, &sock->send);
-    if (rc == -EAGAIN)
+    return wi_send_try(&sock->net->core->engine, send);
+}
+
+static int send_message(struct writer *writer, bool *queued, const struct iovec *iov,
+                        unsigned count, ssize_t tried)
+{
+    struct wi_sock *sock = writer->sock;
+    int rc = begin_message(sock, &writer->send, iov, count, tried);
+    if (rc == -EAGAIN) {
+        if (!*queued)
+            join(writer);
+        *queued = true;
         rc = send_rest(writer);
+    }
     if (rc < 0) {
         wi_sock_note_error(sock, rc);
-        writer->task->done = sock->send.done;
-        sock->torn |= sock->send.done > 0;
+        writer->task->done = writer->send.done;
+        sock->torn |= writer->send.done > 0;
     }
     return rc;
 }
 
-static int send_all(weir_sock handle, const struct iovec *iov, unsigned count)
+/* A message that may have to wait: for others, or for room. Apart, so that its frame costs nothing
+ * to those that need not. */
+static __attribute__((noinline)) int send_in_turn(struct wi_task *task, struct wi_sock *sock,
+                                                  const struct iovec *iov, unsigned count,
+                                                  ssize_t tried)
+{
+    struct writer writer;
+    bool queued = !wi_list_empty(&sock->writers);
+    int rc = 0;
+    writer.task = task;
+    writer.sock = sock;
+    if (queued) {
+        join(&writer);
+        rc = wait_for_front(&writer);
+    }
+    if (rc == 0)
+        rc = send_message(&writer, &queued, iov, count, tried);
+    if (queued)
+        leave(&writer);
+    if (rc == 0)
+        wi_task_completed_inline(task);
+    return rc;
+}
+
+int weir_send(weir_sock handle, const void *buf, size_t len)
 {
     struct wi_task *task;
     struct wi_sock *sock;
     int rc = wi_sock_begin(handle, &task, &sock);
     if (rc < 0)
         return rc;
-    struct writer writer = {.wait = {.interrupt = wi_wait_wake}, .task = task, .sock = sock};
-    wi_list_push_back(&sock->writers, &writer.link);
-    rc = wait_for_front(&writer);
-    if (rc == 0)
-        rc = send_message(&writer, iov, count);
-    leave(&writer);
-    if (rc == 0)
-        wi_task_completed_inline(task);
-    return rc;
-}
-
-int weir_send(weir_sock sock, const void *buf, size_t len)
-{
+    ssize_t sent = 0;
+    if (__builtin_expect(wi_list_empty(&sock->writers) && !sock->torn && !sock->write_shut &&
+                             len > 0 && len <= AT_ONCE_MAX,
+                         1)) {
+        struct wi_backend *be = sock->net->core->engine.be;
+        struct wi_req req = {.opcode = WI_OP_SEND,
+                             .fd = sock->fd,
+                             .word = sock->word,
+                             .mem =
+                                 (void *)(uintptr_t)buf, // NOLINT: a request is not const-correct
+                             .len = (uint32_t)len};
+        sent = be->ops->try(be, &req);
+        if (__builtin_expect(sent == (ssize_t)len, 1)) {
+            wi_task_completed_inline(task);
+            return 0;
+        }
+    }
     struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len}; // NOLINT
-    return send_all(sock, &iov, 1);
+    return send_in_turn(task, sock, &iov, 1, sent);
 }
 
-int weir_sendv(weir_sock sock, const struct iovec *iov, int count)
+int weir_sendv(weir_sock handle, const struct iovec *iov, int count)
 {
     struct wi_task *task;
-    if (count >= 0)
-        return send_all(sock, iov, (unsigned)count);
-    int rc = wi_wait_begin(&task);
-    return rc < 0 ? rc : -EINVAL;
+    struct wi_sock *sock;
+    int rc = wi_sock_begin(handle, &task, &sock);
+    if (rc == 0 && count < 0)
+        rc = -EINVAL;
+    return rc < 0 ? rc : send_in_turn(task, sock, iov, (unsigned)count, 0);
 }
 
 int weir_send_buf(weir_sock sock, struct weir_buf *buf)
@@ -157,8 +223,10 @@ int weir_shutdown_write(weir_sock handle)
     int rc = wi_sock_begin(handle, &task, &sock);
     if (rc < 0)
         return rc;
-    struct writer writer = {.wait = {.interrupt = wi_wait_wake}, .task = task, .sock = sock};
-    wi_list_push_back(&sock->writers, &writer.link);
+    struct writer writer;
+    writer.task = task;
+    writer.sock = sock;
+    join(&writer);
     rc = wait_for_front(&writer);
     if (rc == 0 && !sock->write_shut) {
         struct wi_backend *be = sock->net->core->engine.be;

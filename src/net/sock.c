@@ -9,7 +9,7 @@
 #include "net/address.h"
 #include "net/net.h"
 
-enum { OPS_PER_SOCK = 2 }; /* poll and send */
+enum { OPS_PER_SOCK = 2 }; /* poll; the front writer's, or after the last of them `look` */
 
 static void polled(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more)
 {

@@ -3,7 +3,7 @@
  * sock -- one connected stream of a core.
  *
  *     reader (one task)      poll   multishot, armed by need, then left armed until the close
- *     writers (FIFO)         send   the front one's message: one kernel send in flight (I10)
+ *     writers (FIFO)                the front one's message is under way, from its own frame (I10)
  *     closer (one task)      phase  OPEN -> FLUSH -> LINGER -> DISARM -> free
  *
  * Receiving is by readiness: `readable` says that a recv(2) may give something. It is set by a poll
@@ -19,7 +19,6 @@
 #include "base/list.h"
 #include "base/slab.h"
 #include "op/engine.h"
-#include "op/send.h"
 #include "task/task.h"
 #include "weir/sock.h"
 
@@ -32,7 +31,7 @@ enum wi_sock_phase {
     WI_SOCK_DISARM  /* waiting for the last completion and the last task to let go */
 };
 
-/* The first three cache lines are what a message touches that comes in and goes out at once. */
+/* A message that comes in and goes out at once touches the first cache line; its poll, the second. */
 struct wi_sock {
     struct wi_slab_node node;
     struct wi_net *net;
@@ -44,9 +43,9 @@ struct wi_sock {
     int poll_error;         /* why the poll cannot be armed, or 0 */
     void *word;             /* the backend's */
     struct wi_task *reader; /* in a receive call, parked or not */
-    struct wi_list writers; /* the front one owns `send` */
+    struct wi_list writers; /* see send.c */
     struct wi_op poll;      /* readable? */
-    struct wi_send send;
+    struct wi_op look;      /* closing: a turn of its own for more input to drop */
     int error;              /* what broke the connection, as recv or send told it, or 0 */
     int end;                /* what every read gives once `ended`: 0 or that error */
     struct wi_task *closer; /* in weir_close */
@@ -71,6 +70,9 @@ void wi_sock_arm(struct wi_sock *sock);
 
 /* Wakes the writers whose message has not begun; they look at the phase and leave. */
 void wi_sock_send_home(struct wi_sock *sock);
+
+/* Asks for an early end of the message under way; there is a writer. */
+void wi_sock_cancel_send(struct wi_sock *sock);
 
 /* The close state machine's entry and its next step; see close.c. `reset`: no goodbye. */
 void wi_sock_close(struct wi_sock *sock, weir_ns budget, bool reset);

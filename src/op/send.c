@@ -101,7 +101,8 @@ static void completed(struct wi_engine *engine, struct wi_op *op, int32_t res, b
         stage_next(engine, send);
 }
 
-void wi_send_init(struct wi_send *send, int fd, void *word, const struct iovec *iov, unsigned count)
+void wi_send_init(struct wi_send *send, int fd, void *word, const struct iovec *iov, unsigned count,
+                  size_t gone)
 {
     send->iov = iov;
     send->fd = fd;
@@ -111,7 +112,9 @@ void wi_send_init(struct wi_send *send, int fd, void *word, const struct iovec *
     send->done = 0;
     send->stuck = 0;
     send->canceled = false;
+    send->op.state = WI_OP_IDLE;
     skip_finished(send);
+    advance(send, gone);
 }
 
 int wi_send_try(struct wi_engine *engine, struct wi_send *send)

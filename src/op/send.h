@@ -42,9 +42,9 @@ struct wi_send {
     struct msghdr msg; /* of the SENDMSG in flight */
 };
 
-/* Prepares the object for one message on a descriptor. */
-void wi_send_init(struct wi_send *send, int fd, void *word, const struct iovec *iov,
-                  unsigned count);
+/* Prepares the object for one message on a descriptor, of which `gone` bytes are sent already. */
+void wi_send_init(struct wi_send *send, int fd, void *word, const struct iovec *iov, unsigned count,
+                  size_t gone);
 
 /* Sends what fits now: 0 all of it, -EAGAIN the rest has to wait, else the error. */
 int wi_send_try(struct wi_engine *engine, struct wi_send *send);

@@ -18,6 +18,8 @@
 
 #include <stdatomic.h>
 
+#include <errno.h>
+
 #include "base/inbox.h"
 #include "base/log.h"
 #include "base/self.h"
@@ -85,5 +87,18 @@ bool wi_core_post(struct wi_core *core, struct wi_message *message);
  * Errors as weir_spawn. */
 int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
                   size_t copy);
+
+/* The entry of every [wait] call: the running task in *out, or -EPERM outside a task, or the
+ * interruption. Nothing has happened if it fails. */
+static inline int wi_wait_begin(struct wi_task **out)
+{
+    const struct wi_core *core = wi_core_self;
+    if (__builtin_expect(core == NULL || core->current == NULL, 0))
+        return -EPERM;
+    struct wi_task *task = core->current;
+    task->done = 0;
+    *out = task;
+    return wi_task_interrupted(task);
+}
 
 #endif /* WI_TASK_CORE_H */

@@ -223,17 +223,6 @@ void wi_wait_wake(struct wi_task *task, struct wi_wait *wait)
     wi_task_wake(task);
 }
 
-int wi_wait_begin(struct wi_task **out)
-{
-    struct wi_core *core = wi_core_self;
-    if (__builtin_expect(core == NULL || core->current == NULL, 0))
-        return -EPERM;
-    struct wi_task *task = core->current;
-    task->done = 0;
-    *out = task;
-    return wi_task_interrupted(task);
-}
-
 static void requeue(struct wi_task *task)
 {
     task->state = WI_TASK_QUEUED;

@@ -77,10 +77,6 @@ static inline int wi_task_interrupted(const struct wi_task *task)
     return __builtin_expect(task->cover->state == 0, 1) ? 0 : wi_cover_error(task->cover->state);
 }
 
-/* The entry of every [wait] call: the running task in *out, or -EPERM outside a task, or the
- * interruption. Nothing has happened if it fails. */
-int wi_wait_begin(struct wi_task **out);
-
 /* To be called at the end of every [wait] call that may end without a park: after 64 since the task
  * was resumed it yields, so that a busy peer cannot keep the core. */
 void wi_task_completed_inline(struct wi_task *task);

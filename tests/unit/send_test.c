@@ -125,7 +125,7 @@ static void serve_one(void)
 /* Sends the vector as weir_send does; gives the result. */
 static int send_all(const struct iovec *iov, unsigned count)
 {
-    wi_send_init(&p.send, 5, &p, iov, count);
+    wi_send_init(&p.send, 5, &p, iov, count, 0);
     int rc = wi_send_try(&p.engine, &p.send);
     if (rc != -EAGAIN)
         return rc;
@@ -310,7 +310,7 @@ CASE(send_error_of_the_wait_for_room_is_the_sends)
     for (unsigned i = 0; i < 9; i++)
         plan[i] = -EAGAIN;
     set_up(plan, 9);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov));
+    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov), 0);
     CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
     wi_send_start(&p.engine, &p.send);
     for (unsigned i = 0; i < 8; i++)
@@ -333,7 +333,7 @@ CASE(send_error_seen_by_the_wait_for_room_is_told_by_the_next_attempt)
         plan[i] = -EAGAIN;
     plan[9] = -EPIPE;
     set_up(plan, 10);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov));
+    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov), 0);
     CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
     wi_send_start(&p.engine, &p.send);
     for (unsigned i = 0; i < 8; i++)
@@ -353,7 +353,7 @@ static void cancel_at(unsigned k, const struct shape *shape, int res, int rc, si
     static const int plan[] = {-EAGAIN, 3, 3, 3, 3, 3, 3, 3, 3};
     struct iovec iov[12];
     set_up(plan, 1 + k);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(shape, iov));
+    wi_send_init(&p.send, 5, &p, iov, lay_out(shape, iov), 0);
     CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
     wi_send_start(&p.engine, &p.send);
     for (unsigned i = 0; i < k; i++)
@@ -411,7 +411,7 @@ CASE(send_cancelled_while_it_waits_for_room_ends)
         plan[i] = -EAGAIN;
     for (unsigned e = 0; e < 2; e++) {
         set_up(plan, 9);
-        wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov));
+        wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov), 0);
         CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
         wi_send_start(&p.engine, &p.send);
         for (unsigned i = 0; i < 8; i++)
@@ -433,7 +433,7 @@ CASE(send_cancelled_before_it_was_staged_ends_with_what_was_sent_inline)
     fill_text();
     set_up(plan, 1);
     p.script.stage_room = 0;
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[0], iov));
+    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[0], iov), 0);
     CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
     wi_send_start(&p.engine, &p.send);
     wi_send_cancel(&p.engine, &p.send);
@@ -452,7 +452,7 @@ CASE(send_refused_by_a_full_ring_goes_out_when_there_is_room)
     struct iovec iov[12];
     fill_text();
     set_up(plan, 2);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[3], iov));
+    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[3], iov), 0);
     CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
     p.script.stage_room = 0;
     wi_send_start(&p.engine, &p.send);
@@ -504,7 +504,7 @@ CASE(send_of_more_than_four_gigabytes_is_cut_into_requests)
     set_up(NULL, 0);
     huge_left = iov.iov_len;
     p.script.try = take_huge;
-    wi_send_init(&p.send, 5, &p, &iov, 1);
+    wi_send_init(&p.send, 5, &p, &iov, 1, 0);
     CHECK_EQ(wi_send_try(&p.engine, &p.send), 0);
     CHECK_EQ(huge_left, 0);
     CHECK_EQ(p.send.done, ((size_t)5 << 30) + 3);
