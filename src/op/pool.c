@@ -7,13 +7,11 @@
 
 #include "base/require.h"
 
-#define NONE UINT32_MAX
-
 int wi_pool_open(struct wi_pool *pool, const struct wi_pages *pages, size_t bytes,
                  uint32_t buf_bytes)
 {
     size_t count = bytes / buf_bytes;
-    if (count == 0 || count >= NONE)
+    if (count == 0 || count >= WI_POOL_NONE)
         return -EINVAL;
     struct wi_loan *loan = calloc(count, sizeof *loan);
     void *memory;
@@ -27,7 +25,7 @@ int wi_pool_open(struct wi_pool *pool, const struct wi_pages *pages, size_t byte
                              .loan = loan,
                              .buf_bytes = buf_bytes,
                              .count = (uint32_t)count,
-                             .free_head = NONE};
+                             .free_head = WI_POOL_NONE};
     wi_list_init(&pool->waiters);
     return 0;
 }
@@ -38,36 +36,6 @@ void wi_pool_close(struct wi_pool *pool)
     wi_pages_release(pool->memory, (size_t)pool->count * pool->buf_bytes);
     free(pool->loan);
     *pool = (struct wi_pool){0};
-}
-
-uint64_t wi_pool_take(struct wi_pool *pool, void *owner, void **data)
-{
-    uint32_t index = pool->free_head;
-    if (index != NONE)
-        pool->free_head = pool->loan[index].next_free;
-    else if (pool->touched < pool->count)
-        index = pool->touched++;
-    else
-        return 0;
-    struct wi_loan *loan = &pool->loan[index];
-    loan->generation++;
-    loan->owner = owner;
-    pool->lent++;
-    *data = pool->memory + (size_t)index * pool->buf_bytes;
-    return (uint64_t)index << 32 | loan->generation;
-}
-
-void *wi_pool_give(struct wi_pool *pool, uint64_t name)
-{
-    uint32_t index = (uint32_t)(name >> 32);
-    if (index >= pool->touched || pool->loan[index].generation != (uint32_t)name || (name & 1) == 0)
-        return NULL;
-    struct wi_loan *loan = &pool->loan[index];
-    loan->generation++;
-    loan->next_free = pool->free_head;
-    pool->free_head = index;
-    pool->lent--;
-    return loan->owner;
 }
 
 uint64_t wi_pool_owned_by(const struct wi_pool *pool, const void *owner)

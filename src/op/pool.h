@@ -13,6 +13,7 @@
 #ifndef WI_OP_POOL_H
 #define WI_OP_POOL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -48,11 +49,39 @@ int wi_pool_open(struct wi_pool *pool, const struct wi_pages *pages, size_t byte
 /* Everything must have been given back. */
 void wi_pool_close(struct wi_pool *pool);
 
+#define WI_POOL_NONE UINT32_MAX
+
 /* Lends a buffer to `owner`: its name, never 0, or 0 when the pool is empty. */
-uint64_t wi_pool_take(struct wi_pool *pool, void *owner, void **data);
+static inline uint64_t wi_pool_take(struct wi_pool *pool, void *owner, void **data)
+{
+    uint32_t index = pool->free_head;
+    if (__builtin_expect(index != WI_POOL_NONE, 1))
+        pool->free_head = pool->loan[index].next_free;
+    else if (pool->touched < pool->count)
+        index = pool->touched++;
+    else
+        return 0;
+    struct wi_loan *loan = &pool->loan[index];
+    loan->generation++;
+    loan->owner = owner;
+    pool->lent++;
+    *data = pool->memory + (size_t)index * pool->buf_bytes;
+    return (uint64_t)index << 32 | loan->generation;
+}
 
 /* Takes a loan back; returns its owner, or NULL if this loan is over already. */
-void *wi_pool_give(struct wi_pool *pool, uint64_t name);
+static inline void *wi_pool_give(struct wi_pool *pool, uint64_t name)
+{
+    uint32_t index = (uint32_t)(name >> 32);
+    if (index >= pool->touched || pool->loan[index].generation != (uint32_t)name || (name & 1) == 0)
+        return NULL;
+    struct wi_loan *loan = &pool->loan[index];
+    loan->generation++;
+    loan->next_free = pool->free_head;
+    pool->free_head = index;
+    pool->lent--;
+    return loan->owner;
+}
 
 /* The name of a loan that `owner` holds, or 0. Slow: for what a task forgot. */
 uint64_t wi_pool_owned_by(const struct wi_pool *pool, const void *owner);

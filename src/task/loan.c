@@ -34,8 +34,8 @@ static void leave_queue(struct wi_core *core, struct taker *taker)
         wi_task_wake(wi_container_of(pool->waiters.next, struct taker, link)->task);
 }
 
-static int wait_for_buffer(struct wi_task *task, struct weir_buf *out, bool (*given_up)(void *),
-                           void *arg)
+static __attribute__((noinline)) int wait_for_buffer(struct wi_task *task, struct weir_buf *out,
+                                                     bool (*given_up)(void *), void *arg)
 {
     struct wi_core *core = task->core;
     struct taker taker = {.wait = {.interrupt = wi_wait_wake}, .task = task};
@@ -55,6 +55,7 @@ static int wait_for_buffer(struct wi_task *task, struct weir_buf *out, bool (*gi
         wi_task_park(task, &taker.wait);
     }
     out->data = data;
+    task->loans += rc == 0;
     leave_queue(core, &taker);
     return rc;
 }
@@ -62,19 +63,16 @@ static int wait_for_buffer(struct wi_task *task, struct weir_buf *out, bool (*gi
 int wi_loan_take(struct wi_task *task, struct weir_buf *out, bool (*given_up)(void *), void *arg)
 {
     struct wi_core *core = task->core;
-    *out = (struct weir_buf){0};
-    if (task->loans >= WI_LOANS_MAX)
+    void *data;
+    if (__builtin_expect(task->loans >= WI_LOANS_MAX, 0))
         return WEIR_ELOANS;
-    void *data = NULL;
-    int rc = 0;
-    if (wi_list_empty(&core->pool.waiters))
-        out->loan = wi_pool_take(&core->pool, task, &data);
-    out->data = data;
-    if (out->loan == 0)
-        rc = wait_for_buffer(task, out, given_up, arg);
-    if (rc == 0)
-        task->loans++;
-    return rc;
+    if (__builtin_expect(wi_list_empty(&core->pool.waiters), 1) &&
+        (out->loan = wi_pool_take(&core->pool, task, &data)) != 0)
+        out->data = data;
+    else
+        return wait_for_buffer(task, out, given_up, arg);
+    task->loans++;
+    return 0;
 }
 
 void weir_buf_release(struct weir_buf *buf)

@@ -43,9 +43,11 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct wi_co
     if (core->tasks.live < FETCH_TASKS || node == NULL)
         return;
     const char *sp = wi_container_of(node, struct wi_task, ready)->sp;
+#pragma GCC unroll 8
     for (int line = 0; line < FETCH_LINES; line++)
         __builtin_prefetch(sp + (ptrdiff_t)line * 64);
     const char *after = (const char *)node->next;
+#pragma GCC unroll 4
     for (int line = 0; line < FETCH_HEADER; line++)
         __builtin_prefetch(after + (ptrdiff_t)line * 64);
 }
