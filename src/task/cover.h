@@ -42,14 +42,14 @@ enum wi_cover_kind {
 enum { WI_CANCELED = 1, WI_EXPIRED = 2, WI_PIERCED = 4 };
 
 struct wi_cover {
+    uint8_t state; /* own and inherited marks: what a wait looks at, so it comes first */
+    uint8_t own;   /* marks of this node */
+    uint8_t kind;  /* enum wi_cover_kind; NONE: not linked */
     struct wi_cover *parent;
     struct wi_list siblings; /* in parent->children */
     struct wi_list children;
     struct wi_task *task; /* whose waits it decides while it is his present node; NULL for kids */
     weir_ns until;        /* shields and deadlines: when their time is up */
-    uint8_t kind;         /* enum wi_cover_kind; NONE: not linked */
-    uint8_t own;          /* marks of this node */
-    uint8_t state;        /* own and inherited marks */
 };
 
 static inline uint8_t wi_cover_inherited(const struct wi_cover *parent, uint8_t kind)

@@ -21,8 +21,8 @@
 enum {
     INLINE_MAX = 64,   /* completions in a row before a task yields */
     FETCH_TASKS = 128, /* with fewer, their stacks are in the nearest cache anyway */
-    FETCH_LINES = 8,  /* of a parked stack: what is used before the task is back in its own frame */
-    FETCH_HEADER = 3, /* and of a header */
+    FETCH_LINES = 4,  /* of a parked stack: what is used before the task is back in its own frame */
+    FETCH_HEADER = 2, /* and of a header */
     COPY_ALIGN = 16,
     COPY_SHARE = 4 /* a copied argument may take 1/4 of a stack */
 };

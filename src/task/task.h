@@ -38,25 +38,26 @@ struct wi_wait {
     void (*interrupt)(struct wi_task *task, struct wi_wait *wait);
 };
 
+/* The first cache line and the state of `base` are all that a task needs to park and to go on. */
 struct wi_task {
     struct wi_slab_node node;
     struct wi_queue_node ready; /* on core->ready while QUEUED */
     void *sp;                   /* of the parked context */
-    struct wi_stack *stack;
     struct wi_core *core;
+    struct wi_wait *wait;   /* while PARKED */
+    struct wi_cover *cover; /* the innermost block it is in, or &base */
+    uint8_t state;          /* enum wi_task_state */
+    bool latched;           /* woken while it ran: the next park returns at once */
+    uint16_t inline_left;   /* completions without a park that it may still take in a row */
+    uint32_t loans;         /* buffers of the pool that it holds */
+    struct wi_cover base;
+    size_t done; /* weir_done() */
+    struct wi_stack *stack;
     struct wi_scope *scope;
     weir_fn *fn;
     void *arg;
-    uint8_t state;            /* enum wi_task_state */
-    bool latched;             /* woken while it ran: the next park returns at once */
-    uint16_t inline_left;     /* completions without a park that it may still take in a row */
-    uint32_t index;           /* in its scope, by order of spawning */
-    uint32_t loans;           /* buffers of the pool that it holds */
-    struct wi_wait *wait;     /* while PARKED */
-    struct wi_cover *cover;   /* the innermost block it is in, or &base */
     struct wi_cover *joining; /* body of the scope that it waits for */
-    size_t done;              /* weir_done() */
-    struct wi_cover base;
+    uint32_t index;           /* in its scope, by order of spawning */
 };
 
 /* Parks the running task until somebody wakes it. `wait` may be NULL: then nothing interrupts. */
