@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
-.PHONY: run test bench peers lint install clean
+.PHONY: run test bench guard peers lint install clean
 .NOTPARALLEL:
 
 run: ; scripts/deps.sh && cmake --preset release && \
@@ -13,6 +13,8 @@ test: ; scripts/deps.sh && cmake --workflow --preset release
 
 bench: ; scripts/deps.sh bench && cmake --preset release && cmake --build --preset release && \
 	bench/run --out build/bench.jsonl && bench/plot build/bench.jsonl build/bench.svg
+
+guard: ; scripts/deps.sh ci && cmake --preset release && cmake --build --preset release && bench/guard
 
 # What `make bench` measures in Rust and Go; takes minutes, and is the only target that downloads.
 peers: ; bench/peers/build.sh build/peers
