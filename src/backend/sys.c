@@ -15,14 +15,10 @@
 #include "base/clock.h"
 #include "base/require.h"
 
-static ssize_t attempt(const struct wi_req *req)
+static __attribute__((noinline)) ssize_t attempt_rare(const struct wi_req *req)
 {
     int flags = (int)req->msg_flags | MSG_DONTWAIT;
     switch (req->opcode) {
-    case WI_OP_RECV:
-        return recv(req->fd, req->mem, req->len, flags);
-    case WI_OP_SEND:
-        return send(req->fd, req->mem, req->len, flags | MSG_NOSIGNAL);
     case WI_OP_SENDMSG:
         return sendmsg(req->fd, req->mem, flags | MSG_NOSIGNAL);
     case WI_OP_CONNECT:
@@ -35,17 +31,26 @@ static ssize_t attempt(const struct wi_req *req)
     }
 }
 
+static inline ssize_t attempt(const struct wi_req *req)
+{
+    int flags = (int)req->msg_flags | MSG_DONTWAIT;
+    if (req->opcode == WI_OP_RECV)
+        return recv(req->fd, req->mem, req->len, flags);
+    if (req->opcode == WI_OP_SEND)
+        return send(req->fd, req->mem, req->len, flags | MSG_NOSIGNAL);
+    return attempt_rare(req);
+}
+
 ssize_t wi_sys_try(const struct wi_req *req)
 {
-    for (;;) {
-        ssize_t result = attempt(req);
-        if (result >= 0)
-            return result;
+    ssize_t result;
+    while (__builtin_expect((result = attempt(req)) < 0, 0)) {
         if (errno != EINTR)
             return -errno;
         if (req->opcode == WI_OP_CONNECT)
             return -EINPROGRESS; /* an interrupted one goes on by itself (connect(2)) */
     }
+    return result;
 }
 
 static int result_of(int result)
