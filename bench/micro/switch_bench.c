@@ -41,7 +41,7 @@ static void play(void *arg)
 
 void bench_switch(void)
 {
-    struct micro figure = {.name = "switch", .unit = "ns", .target = 3};
+    struct micro figure = {.name = "switch", .unit = "ns", .target = 3, .operations = 2 * TRIPS};
     if (!micro_wanted(figure.name))
         return;
     struct wi_pages pages;
