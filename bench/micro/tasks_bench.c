@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { YIELDS = 400000, SPAWNS = 100000, BATCH = 64, ALARMS = 100000 };
+enum { YIELDS = 400000, BATCH = 64, BATCHES = 1500, SPAWNS = BATCH * BATCHES, ALARMS = 100000 };
 
 typedef double slice(void *arg); /* runs one slice, gives the nanoseconds of one operation */
 
@@ -85,14 +85,14 @@ static double spawn_slice(void *arg)
     (void)arg;
     WEIR_SCOPE(scope, WEIR_ALL);
     weir_ns start = wi_clock_now();
-    for (int i = 0; i < SPAWNS / BATCH; i++) {
+    for (int i = 0; i < BATCHES; i++) {
         for (int k = 0; k < BATCH; k++)
             rc |= weir_spawn(&scope, end_at_once, NULL);
         rc |= weir_yield();
     }
     double elapsed = (double)(wi_clock_now() - start);
     wi_assert(rc == 0 && weir_scope_live(&scope) == 0);
-    return elapsed / (SPAWNS / BATCH * BATCH);
+    return elapsed / SPAWNS;
 }
 
 static double join_slice(void *arg)
@@ -221,7 +221,7 @@ static int run_all(void *arg)
     (void)arg;
     yield_among("yield.16", 16, 8);
     yield_among("yield.4096", 4096, 15);
-    single("spawn.run.exit", 20, SPAWNS / BATCH * BATCH, spawn_slice);
+    single("spawn.run.exit", 20, SPAWNS, spawn_slice);
     single("spawn.join", 40, SPAWNS, join_slice);
     single("alarm.set.clear", 0, ALARMS, alarm_slice);
     single("deadline.enter.leave", 0, ALARMS, deadline_slice);
