@@ -15,8 +15,9 @@ enum { MICRO_RUNS_MAX = 1000 };
 
 struct micro {
     const char *name;
-    const char *unit; /* of both figures */
-    double target;    /* at most so much; 0: none was set */
+    const char *unit;    /* of both figures */
+    double target;       /* at most so much; 0: none was set */
+    unsigned operations; /* of a slice; 0: one more slice is not so many more operations */
     unsigned count;
     double sample[MICRO_RUNS_MAX];
 };
@@ -28,6 +29,9 @@ int micro_wanted(const char *name);
 int micro_wanted_any(const char *group);
 
 void micro_add(struct micro *micro, double sample);
+
+/* Of the samples so far, which it sorts. */
+double micro_median(struct micro *micro);
 
 /* Prints the figure; keeps in mind if its best missed the target. */
 void micro_report(struct micro *micro);
@@ -42,5 +46,8 @@ void bench_switch(void);
 void bench_tasks(void);
 void bench_memory(void);
 void bench_wheel(void);
+
+/* Only where the library was built with io_uring. */
+void bench_nop(void);
 
 #endif /* MICRO_H */

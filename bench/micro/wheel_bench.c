@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 5, DRAWS = 2000000, MILLION = 1000000 };
+enum { ROUNDS = 5, TURNS = 2000000, DRAWS = 200000, MILLION = 1000000 };
 
 struct owner {
     struct wi_timer timer;
@@ -67,21 +67,21 @@ static void fill(struct wi_wheel *wheel, uint32_t population, size_t spacing)
     }
 }
 
-static double wheel_rearm(uint32_t population, size_t spacing)
+/* The first of the runs warms up. */
+static void wheel_rearm(struct micro *figure, uint32_t population, size_t spacing)
 {
     static struct wi_wheel wheel;
-    double best = 0;
     fill(&wheel, population, spacing);
-    for (int round = 0; round < ROUNDS; round++) {
+    for (unsigned run = 0; run <= micro_runs; run++) {
         weir_ns start = wi_clock_now();
         for (int i = 0; i < DRAWS; i++) {
             struct wi_timer *timer = timer_at(draw(population), spacing);
             wi_wheel_remove(&wheel, timer);
             wi_wheel_add(&wheel, timer, draw_deadline(i));
         }
-        best = best_of(best, wi_clock_now() - start, DRAWS);
+        if (run > 0)
+            micro_add(figure, (double)(wi_clock_now() - start) / DRAWS);
     }
-    return best;
 }
 
 /* An expiry with nothing due and the question when to wake, as each turn of a busy core asks. */
@@ -94,11 +94,11 @@ static double wheel_idle_turn(uint32_t population)
     for (int round = 0; round < ROUNDS; round++) {
         fill(&wheel, population, sizeof(struct owner));
         weir_ns start = wi_clock_now(), sum = 0;
-        for (int i = 0; i < DRAWS; i++) {
+        for (int i = 0; i < TURNS; i++) {
             sum += wi_wheel_expire(&wheel, i * INT64_C(100), &due);
             __asm__ volatile("" : : "r"(sum), "r"(wi_wheel_next(&wheel)) : "memory");
         }
-        best = best_of(best, wi_clock_now() - start, DRAWS);
+        best = best_of(best, wi_clock_now() - start, TURNS);
     }
     return best;
 }
@@ -181,45 +181,66 @@ static void heap_add(struct owner *owner, weir_ns deadline)
     heap_rise(heap_count++, (struct entry){deadline, owner});
 }
 
-static double heap_rearm(uint32_t population)
+static void heap_rearm(struct micro *figure, uint32_t population, size_t spacing)
 {
-    double best = 0;
+    (void)spacing;
     heap_count = 0;
     for (uint32_t i = 0; i < population; i++)
         heap_add(&owners[i], draw_deadline(0));
-    for (int round = 0; round < ROUNDS; round++) {
+    for (unsigned run = 0; run <= micro_runs; run++) {
         weir_ns start = wi_clock_now();
         for (int i = 0; i < DRAWS; i++) {
             struct owner *owner = &owners[draw(population)];
             heap_remove(owner);
             heap_add(owner, draw_deadline(i));
         }
-        best = best_of(best, wi_clock_now() - start, DRAWS);
+        if (run > 0)
+            micro_add(figure, (double)(wi_clock_now() - start) / DRAWS);
     }
-    return best;
 }
 
-static void report(const char *what, const char *size, const char *unit, double target,
-                   double value)
+typedef void rearm(struct micro *figure, uint32_t population, size_t spacing);
+
+static bool named(char name[64], const char *what, const char *size)
+{
+    (void)snprintf(name, 64, "wheel.%s.%s", what, size);
+    return micro_wanted(name);
+}
+
+static void report_rearm(const char *what, const char *size, double target, rearm *fn,
+                         uint32_t population, size_t spacing)
 {
     char name[64];
-    (void)snprintf(name, sizeof name, "wheel.%s.%s", what, size);
-    if (!micro_wanted(name))
+    struct micro figure = {.name = name, .unit = "ns", .target = target, .operations = DRAWS};
+    if (!named(name, what, size))
         return;
-    struct micro figure = {.name = name, .unit = unit, .target = target};
+    fn(&figure, population, spacing);
+    micro_report(&figure);
+}
+
+static void report(const char *what, const char *size, const char *unit, double value)
+{
+    char name[64];
+    struct micro figure = {.name = name, .unit = unit};
+    if (!named(name, what, size))
+        return;
     micro_add(&figure, value);
     micro_report(&figure);
 }
 
 static void measure(uint32_t population, const char *size, double target)
 {
-    report("add.remove", size, "ns", target, wheel_rearm(population, sizeof(struct owner)));
-    report("packed.add.remove", size, "ns", 0, wheel_rearm(population, sizeof(struct wi_timer)));
-    report("heap4.add.remove", size, "ns", 0, heap_rearm(population));
-    report("nothing.due", size, "ns", 0, wheel_idle_turn(population));
+    char name[64];
+    report_rearm("add.remove", size, target, wheel_rearm, population, sizeof(struct owner));
+    report_rearm("packed.add.remove", size, 0, wheel_rearm, population, sizeof(struct wi_timer));
+    report_rearm("heap4.add.remove", size, 0, heap_rearm, population, sizeof(struct owner));
+    if (named(name, "nothing.due", size))
+        report("nothing.due", size, "ns", wheel_idle_turn(population));
+    if (!named(name, "expire.each", size) && !named(name, "expire.longest", size))
+        return;
     struct drain drain = wheel_drain(population);
-    report("expire.each", size, "ns", 0, drain.each);
-    report("expire.longest", size, "us", 0, drain.longest / 1000);
+    report("expire.each", size, "ns", drain.each);
+    report("expire.longest", size, "us", drain.longest / 1000);
 }
 
 void bench_wheel(void)

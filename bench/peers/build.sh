@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# build.sh DIRECTORY: builds the servers in Rust and Go into DIRECTORY, as peer-<name>. Needs cargo
-# and go; what they lack is skipped with a line that says so. This is the only step of the
-# repository that downloads (the crates, by cargo), and no test depends on it.
+# build.sh DIRECTORY: builds the servers in Rust and Go into DIRECTORY, as peer-<name>, and the micro
+# benchmarks of some of these runtimes, as micro-<name>. Needs cargo and go; what they lack is
+# skipped with a line that says so. This is the only step of the repository that downloads (the
+# crates, by cargo), and no test depends on it.
 #
-# Exit status: 0, also where a tool is missing; 1 if a server that could be built was not.
+# Exit status: 0, also where a tool is missing; 1 if a program that could be built was not.
 set -u
 if [ $# -ne 1 ]; then
     echo "usage: ${0##*/} DIRECTORY" >&2
@@ -26,12 +27,20 @@ if command -v cargo >/dev/null; then
             status=1
         fi
     done
+    if CARGO_TARGET_DIR=$out/cargo cargo build --quiet --release \
+        --manifest-path rust/Cargo.toml -p micro; then
+        cp "$out/cargo/release/micro-tokio" "$out/cargo/release/micro-may" "$out/"
+    else
+        echo "peers: micro-tokio and micro-may were not built" >&2
+        status=1
+    fi
 else
     echo "peers: tokio, monoio, ringline, compio and may are skipped: there is no cargo"
 fi
 
 if command -v go >/dev/null; then
-    if ! (cd go && go build -trimpath -o "$out/peer-go" .); then
+    if ! (cd go && go build -trimpath -o "$out/peer-go" . &&
+        go build -trimpath -o "$out/micro-go" ./micro); then
         echo "peers: go was not built" >&2
         status=1
     fi
@@ -39,5 +48,5 @@ else
     echo "peers: go is skipped: there is no go"
 fi
 
-ls "$out"/peer-* 2>/dev/null
+ls "$out"/peer-* "$out"/micro-* 2>/dev/null
 exit $status
