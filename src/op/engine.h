@@ -16,6 +16,10 @@
  * again in the next turn. An operation that is cancelled before it was staged completes locally, in
  * the next turn.
  *
+ * Received bytes of the backend's memory come with their completion: `flags` of the engine says
+ * where they lie, for as long as the callback runs. A turn that brought some fetches nothing more,
+ * so that they are read and given back before the next ones come.
+ *
  * Callbacks run from wi_engine_turn alone, one after the other, and may start and cancel operations
  * and set alarms. A completion that names no live operation is a broken kernel or a bug here: the
  * process ends with the token and the slot's history.
@@ -87,6 +91,7 @@ struct wi_engine {
     struct wi_wheel wheel;
     struct wi_op wake; /* the poll on be->wake_fd, always armed */
     void *wake_word;
+    uint32_t flags; /* WI_CQE_* of the completion whose callback runs */
     struct wi_engine_stats stats;
 };
 

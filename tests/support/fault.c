@@ -157,7 +157,7 @@ static bool end_early(struct fault *f, struct flight *flight, struct wi_cqe last
         return false;
     flight->ending = true;
     flight->last = last;
-    flight->last.flags = 0;
+    flight->last.flags &= ~WI_CQE_MORE;
     return true;
 }
 
@@ -213,6 +213,11 @@ static bool fails(struct fault *f, const struct wi_req *req)
     return (f->plan.error_ops & 1u << req->opcode) != 0 && strikes(f, WI_FAULT_ERROR);
 }
 
+static bool is_ring_recv(const struct wi_req *req)
+{
+    return req->opcode == WI_OP_RECV && (req->flags & WI_REQ_MULTI) != 0;
+}
+
 static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req)
 {
     struct fault *f = fault_of(be);
@@ -220,6 +225,10 @@ static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_re
         return -EAGAIN;
     if (fails(f, req)) {
         hold(f, (struct wi_cqe){token, -f->plan.error, 0}, no_debt);
+        return 0;
+    }
+    if (is_ring_recv(req) && strikes(f, WI_FAULT_NOBUFS)) {
+        hold(f, (struct wi_cqe){token, -ENOBUFS, 0}, no_debt);
         return 0;
     }
     struct wi_req passed = *req;
@@ -250,10 +259,17 @@ static void finish_early(struct fault *f, struct flight *flight)
  * one if the cancel was what ended the request. */
 static void absorb_ending(struct fault *f, struct flight *flight, struct wi_cqe cqe)
 {
+    bool ended = !(cqe.flags & WI_CQE_MORE);
     bool multi = flight->req.flags & WI_REQ_MULTI;
+    bool starved = flight->last.res == -ENOBUFS; /* made up, so it stays behind all data */
     struct wi_cqe before = flight->last;
-    if (cqe.flags & WI_CQE_MORE || (multi && cqe.res != -ECANCELED)) {
-        before.flags = WI_CQE_MORE;
+    if (starved && (cqe.flags & WI_CQE_DATA)) {
+        cqe.flags |= WI_CQE_MORE;
+        hold(f, cqe, no_debt);
+    } else if (starved && cqe.res != -ECANCELED) {
+        flight->last = cqe;
+    } else if (cqe.flags & WI_CQE_MORE || (multi && cqe.res != -ECANCELED)) {
+        before.flags |= WI_CQE_MORE;
         hold(f, before, no_debt);
         flight->last = cqe;
     } else if (cqe.res >= 0) {
@@ -261,8 +277,8 @@ static void absorb_ending(struct fault *f, struct flight *flight, struct wi_cqe 
     } else if (cqe.res != -ECANCELED) {
         flight->last = cqe;
     }
-    flight->last.flags = 0;
-    flight->completed = !(cqe.flags & WI_CQE_MORE);
+    flight->last.flags &= ~WI_CQE_MORE;
+    flight->completed = ended;
     finish_early(f, flight);
 }
 
@@ -273,6 +289,33 @@ static struct debt debt_of(const struct flight *flight, struct wi_cqe cqe)
     if (flight->cut == 0 || cqe.res != (int32_t)flight->cut)
         return no_debt;
     return (struct debt){.fd = flight->req.fd, .events = direction_of(&flight->req)};
+}
+
+/* A request that goes on: here it may end before its time. */
+static void absorb_more(struct fault *f, struct flight *flight, struct wi_cqe cqe)
+{
+    if (cqe.flags & WI_CQE_DATA && strikes(f, WI_FAULT_NOBUFS)) {
+        hold(f, cqe, no_debt);
+        (void)end_early(f, flight, (struct wi_cqe){cqe.token, -ENOBUFS, 0});
+        return;
+    }
+    if (!strikes(f, WI_FAULT_MULTIEND) || !end_early(f, flight, cqe))
+        hold(f, cqe, no_debt);
+}
+
+/* Makes the data that is still held the last completion of a cancelled RECV. False: there is none,
+ * or it shall be told the usual way. */
+static bool ends_with_data(struct fault *f, struct wi_cqe cqe)
+{
+    struct wi_cqe *last = NULL;
+    for (size_t i = 0; i < f->helds; i++)
+        if (f->held[i].cqe.token == cqe.token)
+            last = &f->held[i].cqe;
+    if (cqe.res != -ECANCELED || last == NULL || (last->flags & WI_CQE_DATA) == 0 ||
+        !strikes(f, WI_FAULT_LATEDATA))
+        return false;
+    last->flags &= ~WI_CQE_MORE;
+    return true;
 }
 
 static void absorb(struct fault *f, struct wi_cqe cqe)
@@ -293,11 +336,11 @@ static void absorb(struct fault *f, struct wi_cqe cqe)
         return;
     }
     if (cqe.flags & WI_CQE_MORE) {
-        if (!strikes(f, WI_FAULT_MULTIEND) || !end_early(f, flight, cqe))
-            hold(f, cqe, no_debt);
+        absorb_more(f, flight, cqe);
         return;
     }
-    hold(f, cqe, debt_of(flight, cqe));
+    if (!ends_with_data(f, cqe))
+        hold(f, cqe, debt_of(flight, cqe));
     drop_flight(f, flight);
 }
 
@@ -425,6 +468,12 @@ static ssize_t fault_try(struct wi_backend *be, const struct wi_req *req)
     return result;
 }
 
+static void fault_give(struct wi_backend *be, uint32_t at, uint32_t len)
+{
+    struct fault *f = fault_of(be);
+    f->inner->ops->give(f->inner, at, len);
+}
+
 static int fault_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
 {
     struct fault *f = fault_of(be);
@@ -477,6 +526,7 @@ static const struct wi_backend_ops fault_ops = {
     .cancel = fault_cancel,
     .enter = fault_enter,
     .try = fault_try,
+    .give = fault_give,
     .ctl = fault_ctl,
     .attach = fault_attach,
     .detach = fault_detach,

@@ -19,7 +19,7 @@
 
 #define PATIENCE WEIR_SEC
 
-enum { TOKEN_NOP = 2, TOKEN_POLL = 4, TOKEN_ACCEPT = 6 };
+enum { TOKEN_NOP = 2, TOKEN_POLL = 4, TOKEN_ACCEPT = 6, TOKEN_RECV = 8 };
 
 /* The next completion: 1, 0 when none came in time, or the error of io_uring_enter. */
 static int next_completion(struct wi_uring *uring, struct wi_cqe *cqe)
@@ -145,6 +145,68 @@ static int probe_accept(struct wi_uring *uring)
     return collected == 1 ? 0 : collected < 0 ? collected : -EIO;
 }
 
+/* Sends a byte and expects it at this place: 1, 0 if it went otherwise, or an error. `armed` says
+ * whether the request goes on. */
+static int byte_arrives(struct wi_uring *uring, int fd, char byte, uint32_t place, bool *armed)
+{
+    struct wi_cqe cqe;
+    if (write(fd, &byte, 1) != 1)
+        return 0;
+    int n = next_completion(uring, &cqe);
+    if (n <= 0)
+        return n < 0 ? n : -EIO;
+    *armed = (cqe.flags & WI_CQE_MORE) != 0;
+    if ((cqe.flags & WI_CQE_DATA) == 0)
+        return 0;
+    uint32_t at = wi_cqe_at(cqe.flags);
+    bool right = cqe.res == 1 && at == place && uring->area.memory[at] == byte;
+    wi_area_give(&uring->area, at, (uint32_t)cqe.res);
+    return right && *armed;
+}
+
+/* Two bytes must come one after the other into one buffer, by one request that then still waits. */
+static int try_buffer_ring(struct wi_uring *uring, const int fd[2])
+{
+    int32_t res = 0;
+    bool armed = true;
+    struct wi_req req = {.opcode = WI_OP_RECV, .flags = WI_REQ_MULTI, .fd = fd[0]};
+    if (wi_uring_stage(&uring->base, TOKEN_RECV, &req) != 0)
+        return -EIO;
+    int works = byte_arrives(uring, fd[1], 'a', 0, &armed);
+    if (works > 0)
+        works = byte_arrives(uring, fd[1], 'b', 1, &armed);
+    if (works < 0 || !armed)
+        return works;
+    int collected = cancel_and_collect(uring, TOKEN_RECV, &res);
+    if (collected <= 0)
+        return collected < 0 ? collected : -EIO;
+    return works && res == -ECANCELED && !uring->area.odd;
+}
+
+static int probe_buffer_ring(struct wi_uring *uring)
+{
+    struct wi_backend *base = &uring->base;
+    int fd[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) < 0)
+        return 0; /* not proved, so not used */
+    int works = 0;
+    if (wi_area_open(&uring->area, &uring->ring) == 0) {
+        base->caps.features |= WEIR_CAP_BUFFER_RING;
+        works = try_buffer_ring(uring, fd);
+    }
+    (void)close(fd[0]);
+    (void)close(fd[1]);
+    if (works > 0) {
+        uring->area.proved = true;
+        base->area = uring->area.memory;
+        base->area_bytes = WI_AREA_BYTES;
+    } else {
+        base->caps.features &= ~WEIR_CAP_BUFFER_RING;
+        wi_area_close(&uring->area, &uring->ring);
+    }
+    return works < 0 ? works : 0;
+}
+
 int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why *why)
 {
     int err = probe_nop(uring, features_off);
@@ -152,6 +214,8 @@ int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why 
         err = probe_poll(uring);
     if (err == 0 && (features_off & WEIR_CAP_MULTISHOT_ACCEPT) == 0)
         err = probe_accept(uring);
+    if (err == 0 && (features_off & WEIR_CAP_BUFFER_RING) == 0)
+        err = probe_buffer_ring(uring);
     if (err == 0) {
         wi_assert(wi_ring_staged(&uring->ring) == 0 && wi_ring_ready(&uring->ring) == 0);
         return 0;
