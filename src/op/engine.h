@@ -47,12 +47,13 @@ enum wi_op_state {
     WI_OP_RETIRED  /* in engine->retired: cancelled before it was staged */
 };
 
+/* What every completion looks at comes first. */
 struct wi_op {
     wi_op_fn *fn;
-    struct wi_req req;
     uint32_t slot;
-    uint8_t state;       /* enum wi_op_state */
-    bool canceled;       /* wi_op_cancel was called since the start */
+    uint8_t state; /* enum wi_op_state */
+    bool canceled; /* wi_op_cancel was called since the start */
+    struct wi_req req;
     struct wi_list link; /* in unstaged, in retired, or in uncanceled while FLYING */
 };
 
