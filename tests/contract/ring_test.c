@@ -249,6 +249,8 @@ static int send_to_a_lazy_reader(void *arg)
         done = weir_done();
     }
     CHECK_LT(done, BOUND);
+    CHECK_LT(inside(pair.near)->held.total, 128 << 10);
+    CHECK_EQ(inside(pair.near)->held.total > 8 << 10, has_ring());
     CHECK_EQ(weir_recv_exact(pair.near, back, done), (ssize_t)done);
     CHECK_EQ(net_match(back, done, 5, 0), done);
     free(bytes);
@@ -388,7 +390,7 @@ static int ask_and_read_to_the_end(void *arg)
     weir_listener listener = net_listen(NET_UNIX, NULL, asked->at);
     net_peer(answer_and_close, asked);
     for (int i = 0; i < asked->times; i++) {
-        char bytes[3];
+        char bytes[3] = {0};
         weir_sock sock;
         CHECK_EQ(weir_accept(listener, &sock), 0);
         CHECK_EQ(weir_send(sock, "?", 1), 0);
@@ -416,7 +418,7 @@ static int read_data_then_reset(void *arg)
     (void)arg;
     for (int i = 0; i < 2 * APIS; i++) {
         struct net_half half = net_accepted(NET_V4, NULL);
-        char bytes[3];
+        char bytes[3] = {0};
         arm(half.sock);
         CHECK_EQ(net_plain_send(half.fd, "abc", 3), 0);
         net_plain_reset(half.fd);
