@@ -31,7 +31,9 @@
  *            has WEIR_CAP_BUFFER_RING. A completion with WI_CQE_DATA, terminal or not, has brought
  *            res > 0 bytes to be->area + wi_cqe_at(flags); they are the caller's until he gives
  *            them back. -ENOBUFS: the area is full, and others may need him to give. Like a POLL it
- *            begins with the state that holds when it is staged. At most one receive of a
+ *            begins with the state that holds when it is staged; but if that is data and the end of
+ *            the stream, it may tell of the data and then be silent: who has got its first data
+ *            tries a RECV with MSG_PEEK once. But for that one, at most one receive of a
  *            descriptor, tried ones included, may be under way: two would mix its bytes up.
  *   give     Returns such bytes, in any order and in parts.
  *   cancel   Asks that the request of a token ends soon; -EAGAIN as for stage. It gets a completion

@@ -126,6 +126,7 @@ static void step_flush(struct wi_sock *sock)
 
 static void step_linger(struct wi_sock *sock)
 {
+    wi_sock_look_for_end(sock);
     enum drop drop = wi_sock_ring_armed(sock) ? DROP_EMPTY : drop_input(sock);
     if (drop == DROP_ENDED || budget_spent(sock))
         sock->phase = WI_SOCK_DISARM;

@@ -25,12 +25,8 @@ void wi_held_table_free(const struct wi_backend *be, struct wi_held_link *table)
         wi_pages_release(table, table_bytes(be));
 }
 
-void wi_held_add(struct wi_held *held, struct wi_held_link *table, uint32_t at, uint32_t len)
+void wi_held_add_behind(struct wi_held *held, struct wi_held_link *table, uint32_t at, uint32_t len)
 {
-    if (held->total == 0) {
-        *held = (struct wi_held){.at = at, .len = len, .last = at, .total = len};
-        return;
-    }
     uint32_t *last_len = held->last == held->at ? &held->len : &table[held->last].len;
     if (held->last + *last_len == at) {
         *last_len += len;
@@ -60,8 +56,8 @@ static void advance(struct wi_held *held, struct wi_held_link *table, uint32_t n
     }
 }
 
-size_t wi_held_take(struct wi_held *held, struct wi_held_link *table, struct wi_backend *be,
-                    void *buf, size_t len)
+size_t wi_held_take_some(struct wi_held *held, struct wi_held_link *table, struct wi_backend *be,
+                         void *buf, size_t len)
 {
     size_t done = 0;
     while (done < len && held->total > 0) {

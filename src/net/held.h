@@ -17,6 +17,7 @@
 #define WI_NET_HELD_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "backend/backend.h"
 
@@ -36,11 +37,32 @@ struct wi_held_link {
 struct wi_held_link *wi_held_table(const struct wi_backend *be);
 void wi_held_table_free(const struct wi_backend *be, struct wi_held_link *table);
 
+void wi_held_add_behind(struct wi_held *held, struct wi_held_link *table, uint32_t at,
+                        uint32_t len);
+size_t wi_held_take_some(struct wi_held *held, struct wi_held_link *table, struct wi_backend *be,
+                         void *buf, size_t len);
+
 /* Appends bytes that a completion has brought. */
-void wi_held_add(struct wi_held *held, struct wi_held_link *table, uint32_t at, uint32_t len);
+static inline void wi_held_add(struct wi_held *held, struct wi_held_link *table, uint32_t at,
+                               uint32_t len)
+{
+    if (__builtin_expect(held->total == 0, 1))
+        *held = (struct wi_held){.at = at, .len = len, .last = at, .total = len};
+    else
+        wi_held_add_behind(held, table, at, len);
+}
 
 /* Moves up to `len` bytes out and gives them back; `buf` NULL: drops them. How many. */
-size_t wi_held_take(struct wi_held *held, struct wi_held_link *table, struct wi_backend *be,
-                    void *buf, size_t len);
+static inline size_t wi_held_take(struct wi_held *held, struct wi_held_link *table,
+                                  struct wi_backend *be, void *buf, size_t len)
+{
+    uint32_t at = held->at, n = held->len;
+    if (__builtin_expect(buf == NULL || n != held->total || n > len, 0))
+        return wi_held_take_some(held, table, be, buf, len);
+    memcpy(buf, be->area + at, n);
+    held->total = 0;
+    be->ops->give(be, at, n);
+    return n;
+}
 
 #endif /* WI_NET_HELD_H */

@@ -62,7 +62,7 @@ void wi_sock_learn(struct wi_sock *sock, ssize_t got, size_t asked)
         leave_ring(sock);
     else if (got > LARGE)
         sock->shorts_left = sock->shorts_wanted;
-    else if (!sock->by_ring && got > 0 && (size_t)got < asked)
+    else if (!sock->by_ring && sock->shorts_left > 0 && got > 0 && (size_t)got < asked)
         sock->by_ring = --sock->shorts_left == 0;
 }
 
@@ -71,6 +71,8 @@ void wi_sock_learn(struct wi_sock *sock, ssize_t got, size_t asked)
 static void keep(struct wi_sock *sock, uint32_t at, uint32_t len)
 {
     struct wi_engine *engine = &sock->net->core->engine;
+    if (sock->look_for_end == WI_SOCK_LOOK_LATER)
+        sock->look_for_end = WI_SOCK_LOOK_NOW;
     if (sock->phase != WI_SOCK_OPEN) {
         engine->be->ops->give(engine->be, at, len);
         return;
@@ -102,6 +104,7 @@ static void start_input(struct wi_sock *sock)
     struct wi_req req = {.flags = WI_REQ_MULTI, .fd = sock->fd, .word = sock->word};
     req.opcode = sock->by_ring ? WI_OP_RECV : WI_OP_POLL;
     req.events = sock->by_ring ? 0 : POLLIN | POLLRDHUP;
+    sock->look_for_end = sock->by_ring ? WI_SOCK_LOOK_LATER : WI_SOCK_LOOK_NOT;
     sock->input.fn = sock->by_ring ? received : polled;
     sock->input.req = req;
     wi_op_start(&sock->net->core->engine, &sock->input);
@@ -115,6 +118,28 @@ void wi_sock_arm(struct wi_sock *sock)
         wi_op_cancel(&sock->net->core->engine, &sock->input); /* its end brings us here again */
 }
 
+void wi_sock_look_for_end(struct wi_sock *sock)
+{
+    struct wi_engine *engine = &sock->net->core->engine;
+    char byte;
+    struct wi_req req = {.opcode = WI_OP_RECV,
+                         .fd = sock->fd,
+                         .word = sock->word,
+                         .mem = &byte,
+                         .len = 1,
+                         .msg_flags = MSG_PEEK}; /* takes no byte from the RECV */
+    if (sock->look_for_end != WI_SOCK_LOOK_NOW || !wi_sock_ring_armed(sock))
+        return;
+    ssize_t got = engine->be->ops->try(engine->be, &req);
+    if (got > 0)
+        return; /* the RECV will bring it; then again */
+    sock->look_for_end = WI_SOCK_LOOK_NOT;
+    if (got == -EAGAIN)
+        return;
+    sock->heard = (int)got;
+    wi_op_cancel(engine, &sock->input);
+}
+
 int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task)
 {
     struct wi_wait wait = {.interrupt = wi_wait_wake};
@@ -124,6 +149,8 @@ int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task)
         int rc = wi_task_interrupted(task);
         if (rc < 0)
             return rc;
+        if (sock->look_for_end == WI_SOCK_LOOK_NOW)
+            wi_sock_look_for_end(sock);
         wi_sock_arm(sock);
         wi_task_park(task, &wait);
         if (sock->phase != WI_SOCK_OPEN)
@@ -159,14 +186,17 @@ int wi_sock_new(struct wi_net *net, int fd, bool is_tcp, const void *origin, str
         wi_slab_free(&net->socks, node);
         return rc;
     }
+    /* Of a unix socket the kernel may lose the end behind data: it has no word for "the end is next"
+     * there, as TCP has (docs/design/receive.md). */
+    bool has_ring = is_tcp && net->held != NULL;
     struct wi_slab_node name = *node;
     *sock = (struct wi_sock){.node = name,
                              .net = net,
                              .fd = fd,
                              .word = word,
                              .is_tcp = is_tcp,
-                             .by_ring = net->held != NULL,
-                             .shorts_wanted = SHORTS_FIRST,
+                             .by_ring = has_ring,
+                             .shorts_wanted = has_ring ? SHORTS_FIRST : 0,
                              .origin = origin,
                              .linger = {.fn = linger_spent}};
     wi_list_init(&sock->writers);

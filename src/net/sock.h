@@ -45,6 +45,10 @@ enum wi_sock_phase {
     WI_SOCK_DISARM  /* waiting for the last completion and the last task to let go */
 };
 
+/* A RECV that finds data and the end of the stream when it is armed may tell of the data alone
+ * (backend.h). So once behind its first data somebody looks. */
+enum wi_sock_look { WI_SOCK_LOOK_NOT, WI_SOCK_LOOK_LATER, WI_SOCK_LOOK_NOW };
+
 /* A message that comes in and goes out at once touches two cache lines, as sock.c makes sure. */
 struct wi_sock {
     struct wi_slab_node node;
@@ -60,6 +64,7 @@ struct wi_sock {
     struct wi_list writers; /* see send.c */
     struct wi_held held;    /* received by the ring, not read yet */
     void *word;             /* the backend's */
+    uint8_t look_for_end;   /* enum wi_sock_look */
     struct wi_op input;     /* a POLL or a RECV, as its request says */
     struct wi_op look;      /* closing: a turn of its own for more input to drop */
     uint16_t shorts_left;   /* short reads until the ring is tried again */
@@ -85,6 +90,9 @@ void wi_sock_note_error(struct wi_sock *sock, int result);
 
 /* Sees to it that something tells of input: arms it, or has what is armed the wrong way end. */
 void wi_sock_arm(struct wi_sock *sock);
+
+/* Looks for an end that the RECV may have kept to itself; if there is one, the RECV ends. */
+void wi_sock_look_for_end(struct wi_sock *sock);
 
 /* Learns from a read by recv(2) which way suits the socket; with a ring only. */
 void wi_sock_learn(struct wi_sock *sock, ssize_t got, size_t asked);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/pages.h"
-#include "base/require.h"
 
 _Static_assert(WI_AREA_BYTES <= 1 << (32 - WI_CQE_AT_SHIFT), "a place fits into the flags");
 
@@ -58,26 +57,7 @@ void wi_area_close(struct wi_area *area, struct wi_ring *ring)
     *area = (struct wi_area){0};
 }
 
-/* Without bytes nothing is used up, whatever the kernel says of the buffer: some say at the end of
- * a stream that they are done with one that they go on filling. */
-uint32_t wi_area_took(struct wi_area *area, uint32_t flags, int32_t res)
-{
-    uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
-    if (res <= 0)
-        return 0;
-    wi_assert(id < WI_AREA_BUFS && (uint32_t)res <= WI_AREA_BUF_BYTES - area->buf[id].filled);
-    uint32_t at = id * WI_AREA_BUF_BYTES + area->buf[id].filled;
-    area->buf[id].filled += (uint32_t)res;
-    area->buf[id].lent += (uint32_t)res;
-    bool full = area->buf[id].filled == WI_AREA_BUF_BYTES;
-    if (__builtin_expect(full != ((flags & IORING_CQE_F_BUF_MORE) == 0), 0)) {
-        wi_assert(!area->proved);
-        area->odd = true;
-    }
-    return WI_CQE_DATA | at << WI_CQE_AT_SHIFT;
-}
-
-void wi_area_give(struct wi_area *area, uint32_t at, uint32_t len)
+void wi_area_give_slowly(struct wi_area *area, uint32_t at, uint32_t len)
 {
     wi_assert(at < WI_AREA_BYTES && len <= WI_AREA_BYTES - at);
     while (len > 0) {

@@ -22,6 +22,7 @@
 #define WI_BACKEND_URING_AREA_H
 
 #include "backend/uring/ring.h"
+#include "base/require.h"
 
 enum { WI_AREA_BUFS = 4, WI_AREA_BUF_BYTES = 64 * 1024, WI_AREA_GROUP = 0 };
 enum { WI_AREA_BYTES = WI_AREA_BUFS * WI_AREA_BUF_BYTES };
@@ -45,10 +46,40 @@ int wi_area_open(struct wi_area *area, struct wi_ring *ring);
 void wi_area_close(struct wi_area *area, struct wi_ring *ring);
 
 /* Counts a completion that names a buffer, `flags` and `res` as the kernel gave them. Returns the
- * seam's flags: WI_CQE_DATA and the place, or 0 if it carries no bytes after all. */
-uint32_t wi_area_took(struct wi_area *area, uint32_t flags, int32_t res);
+ * seam's flags: WI_CQE_DATA and the place, or 0 if it carries no bytes after all. Without bytes
+ * nothing is used up, whatever the kernel says of the buffer: some say at the end of a stream that
+ * they are done with one that they go on filling. */
+static inline uint32_t wi_area_took(struct wi_area *area, uint32_t flags, int32_t res)
+{
+    uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
+    if (res <= 0)
+        return 0;
+    wi_assert(id < WI_AREA_BUFS && (uint32_t)res <= WI_AREA_BUF_BYTES - area->buf[id].filled);
+    uint32_t at = id * WI_AREA_BUF_BYTES + area->buf[id].filled;
+    area->buf[id].filled += (uint32_t)res;
+    area->buf[id].lent += (uint32_t)res;
+    bool full = area->buf[id].filled == WI_AREA_BUF_BYTES;
+    if (__builtin_expect(full != ((flags & IORING_CQE_F_BUF_MORE) == 0), 0)) {
+        wi_assert(!area->proved);
+        area->odd = true;
+    }
+    return WI_CQE_DATA | at << WI_CQE_AT_SHIFT;
+}
 
-/* Takes bytes back; they may be of several completions, and of neighbouring buffers. */
-void wi_area_give(struct wi_area *area, uint32_t at, uint32_t len);
+/* Takes bytes back; they may be of several completions, and of neighbouring buffers. In a buffer that
+ * is not full yet that is all. */
+void wi_area_give_slowly(struct wi_area *area, uint32_t at, uint32_t len);
+
+static inline void wi_area_give(struct wi_area *area, uint32_t at, uint32_t len)
+{
+    uint32_t id = at / WI_AREA_BUF_BYTES;
+    if (__builtin_expect(id < WI_AREA_BUFS && len <= area->buf[id].lent &&
+                             len <= WI_AREA_BUF_BYTES - at % WI_AREA_BUF_BYTES &&
+                             area->buf[id].filled < WI_AREA_BUF_BYTES,
+                         1))
+        area->buf[id].lent -= len;
+    else
+        wi_area_give_slowly(area, at, len);
+}
 
 #endif /* WI_BACKEND_URING_AREA_H */
