@@ -13,8 +13,8 @@
  *               recv(2) may give something. It is set by a completion and cleared by an empty or
  *               short read; a hang-up sets `hung_up`, after which every read is tried, since an edge
  *               that came together with data comes only once (RX12).
- *     by ring   a multishot RECV into the backend's memory, for small messages: `held` has what
- *               came and was not read. Neither readable nor hung_up is set while it is armed.
+ *     by ring   a multishot RECV into the backend's memory, for small messages on TCP: `held` has
+ *               what came and was not read. Neither readable nor hung_up is set while it is armed.
  *
  *             ring --- much held, no memory left, a large read -----------------> poll
  *             poll --- many short reads in a row, twice as many each time ------> ring
