@@ -425,6 +425,34 @@ CASE(a_parked_recv_buf_sees_data_before_the_end_that_came_with_it)
     check_asked(API_BUF);
 }
 
+/* The same with a backend that never tells of an end that came with the first data. */
+static int read_to_an_untold_end(void *arg)
+{
+    struct wi_fault_counts *counts = arg;
+    for (int i = 0; i < 10 * APIS; i++) {
+        struct net_half half = net_accepted(NET_V4, NULL);
+        char bytes[3] = {0};
+        arm(half.sock);
+        CHECK_EQ(net_plain_send(half.fd, "abc", 3), 0);
+        net_plain_close(half.fd);
+        CHECK_EQ(read_three(i % APIS, half.sock, bytes), 3);
+        CHECK_EQ(read_three(i % APIS, half.sock, bytes), i % APIS == API_EXACT ? -ENODATA : 0);
+        CHECK_EQ(weir_close(&half.sock), 0);
+    }
+    CHECK_EQ(counts->injected[WI_FAULT_MUTE] > 0, has_ring());
+    return 0;
+}
+
+CASE(an_end_that_was_not_told_is_found)
+{
+    struct wi_fault_counts counts = {{0}, {0}};
+    struct wi_fault_plan plan = {.seed = 1, .counts = &counts};
+    struct lines lines;
+    plan.rule[WI_FAULT_MUTE].odds = 65536;
+    CHECK_EQ(faulty_run(&plan, WEIR_OPTS(.sq_entries = 0), read_to_an_untold_end, &counts, &lines),
+             0);
+}
+
 /* RX14 */
 static int read_data_then_reset(void *arg)
 {

@@ -33,6 +33,8 @@ struct flight {
     uint64_t token;
     struct wi_req req;
     uint32_t cut;          /* the length it was cut to; 0: was not */
+    bool told;             /* completions have been delivered to the caller */
+    bool mute;             /* over inside, and the caller is not told until he cancels */
     bool ending;           /* by us */
     bool cancel_completed; /* while ending */
     bool completed;        /* while ending: `last` is what the caller gets in the end */
@@ -242,6 +244,13 @@ static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_re
 static int fault_cancel(struct wi_backend *be, uint64_t token)
 {
     struct fault *f = fault_of(be);
+    struct flight *flight = find_flight(f, token);
+    if (flight != NULL && flight->mute) {
+        hold(f, (struct wi_cqe){token | WI_TOKEN_CANCEL, 0, 0}, no_debt);
+        hold(f, (struct wi_cqe){token, -ECANCELED, 0}, no_debt);
+        drop_flight(f, flight);
+        return 0;
+    }
     return strikes(f, WI_FAULT_CANCEL) ? -EAGAIN : f->inner->ops->cancel(f->inner, token);
 }
 
@@ -303,14 +312,30 @@ static void absorb_more(struct fault *f, struct flight *flight, struct wi_cqe cq
         hold(f, cqe, no_debt);
 }
 
+static struct wi_cqe *last_held(struct fault *f, uint64_t token)
+{
+    struct wi_cqe *last = NULL;
+    for (size_t i = 0; i < f->helds; i++)
+        if (f->held[i].cqe.token == token)
+            last = &f->held[i].cqe;
+    return last;
+}
+
+/* Keeps an end back that has come before the first data was delivered. False: there is none, or it
+ * shall be told. */
+static bool goes_mute(struct fault *f, struct flight *flight, struct wi_cqe cqe)
+{
+    const struct wi_cqe *last = last_held(f, cqe.token);
+    flight->mute = is_ring_recv(&flight->req) && !flight->told && cqe.res == 0 && last != NULL &&
+                   strikes(f, WI_FAULT_MUTE);
+    return flight->mute;
+}
+
 /* Makes the data that is still held the last completion of a cancelled RECV. False: there is none,
  * or it shall be told the usual way. */
 static bool ends_with_data(struct fault *f, struct wi_cqe cqe)
 {
-    struct wi_cqe *last = NULL;
-    for (size_t i = 0; i < f->helds; i++)
-        if (f->held[i].cqe.token == cqe.token)
-            last = &f->held[i].cqe;
+    struct wi_cqe *last = last_held(f, cqe.token);
     if (cqe.res != -ECANCELED || last == NULL || (last->flags & WI_CQE_DATA) == 0 ||
         !strikes(f, WI_FAULT_LATEDATA))
         return false;
@@ -339,6 +364,8 @@ static void absorb(struct fault *f, struct wi_cqe cqe)
         absorb_more(f, flight, cqe);
         return;
     }
+    if (goes_mute(f, flight, cqe))
+        return;
     if (!ends_with_data(f, cqe))
         hold(f, cqe, debt_of(flight, cqe));
     drop_flight(f, flight);
@@ -383,6 +410,9 @@ static int deliver(struct fault *f, struct wi_cqe *out, unsigned max)
         due = count_due(f);
         size_t pick = nth_due(f, due > 1 && strikes(f, WI_FAULT_REORDER) ? draw(f) % due : 0);
         out[n] = f->held[pick].cqe;
+        struct flight *flight = find_flight(f, out[n].token);
+        if (flight != NULL)
+            flight->told = true;
         owe(f, f->held[pick].debt);
         f->helds--;
         memmove(&f->held[pick], &f->held[pick + 1], (f->helds - pick) * sizeof *f->held);
@@ -448,8 +478,8 @@ static ssize_t fault_try(struct wi_backend *be, const struct wi_req *req)
     struct debt debt = {.fd = req->fd, .events = direction_of(req)};
     if (fails(f, req))
         return -f->plan.error;
-    if (req->opcode != WI_OP_CONNECT && ready_now(debt.fd, debt.events) != 0 &&
-        strikes(f, WI_FAULT_AGAIN)) {
+    bool deniable = req->opcode != WI_OP_CONNECT && (req->msg_flags & MSG_PEEK) == 0;
+    if (deniable && ready_now(debt.fd, debt.events) != 0 && strikes(f, WI_FAULT_AGAIN)) {
         owe(f, debt);
         return -EAGAIN;
     }
