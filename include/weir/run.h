@@ -74,7 +74,8 @@ WEIR_API int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg)
 #define WEIR_CAP_MULTISHOT_ACCEPT (1u << 5)
 #define WEIR_CAP_MULTISHOT_POLL (1u << 6)
 #define WEIR_CAP_NO_IOWAIT (1u << 7)
-#define WEIR_CAP_PWAIT2 (1u << 8) /* epoll: nanosecond waits */
+#define WEIR_CAP_PWAIT2 (1u << 8)      /* epoll: nanosecond waits */
+#define WEIR_CAP_BUFFER_RING (1u << 9) /* small messages are received without a call each */
 
 struct weir_caps {
     enum weir_backend backend;

@@ -26,6 +26,16 @@
  *            receives may be short. A POLL gives the events seen, and speaks of *edges*: it may be
  *            silent about what was reported before, so its user remembers readiness and reads until
  *            -EAGAIN or a short count. A POLL request reports a state that holds when it is staged.
+ *   data     A RECV with WI_REQ_MULTI names no memory (mem NULL, len 0): it receives again and again
+ *            into memory of the backend, one completion after the other. Only where caps.features
+ *            has WEIR_CAP_BUFFER_RING. A completion with WI_CQE_DATA, terminal or not, has brought
+ *            res > 0 bytes to be->area + wi_cqe_at(flags); they are the caller's until he gives
+ *            them back. -ENOBUFS: the area is full, and others may need him to give. Like a POLL it
+ *            begins with the state that holds when it is staged; but if that is data and the end of
+ *            the stream, it may tell of the data and then be silent: who has got its first data
+ *            tries a RECV with MSG_PEEK once. But for that one, at most one receive of a
+ *            descriptor, tried ones included, may be under way: two would mix its bytes up.
+ *   give     Returns such bytes, in any order and in parts.
  *   cancel   Asks that the request of a token ends soon; -EAGAIN as for stage. It gets a completion
  *            of its own, the token with WI_TOKEN_CANCEL set: 0 found, -ENOENT not found, -EALREADY
  *            too late to stop. The target's own terminal completion comes before or after it, and is
@@ -44,7 +54,7 @@
  *   attach   Makes the backend's word for a descriptor before its first request; detach gives it
  *            back once no request is in flight on it and before the descriptor is closed.
  *   wake     From any thread: an enter that blocks, or the next one, returns soon. Never lost.
- *   close    With nothing in flight. Afterwards the kernel holds nothing of ours.
+ *   close    With nothing in flight and all bytes given back. Afterwards the kernel holds nothing of ours.
  *
  * Everything but `wake` belongs to the thread that opened the backend.
  */
@@ -90,7 +100,7 @@ enum wi_opcode {
     WI_OP_ACCEPT, /* gives a descriptor, O_NONBLOCK and O_CLOEXEC; WI_REQ_MULTI: one after the other
                    */
     WI_OP_CONNECT, /* mem, len: the address */
-    WI_OP_RECV,    /* mem, len, msg_flags */
+    WI_OP_RECV,    /* mem, len, msg_flags; WI_REQ_MULTI: see `data` above */
     WI_OP_SEND,    /* mem, len, msg_flags; MSG_WAITALL asks for all of it and may still be short */
     WI_OP_SENDMSG, /* mem: struct msghdr, msg_flags */
     WI_OP_COUNT
@@ -116,6 +126,13 @@ struct wi_cqe {
 };
 
 #define WI_CQE_MORE 1u /* not the last one of its request */
+#define WI_CQE_DATA 2u /* `res` bytes lie in the area of the backend, at wi_cqe_at */
+#define WI_CQE_AT_SHIFT 8
+
+static inline uint32_t wi_cqe_at(uint32_t flags)
+{
+    return flags >> WI_CQE_AT_SHIFT;
+}
 
 /* ---- ctl ---- */
 
@@ -153,6 +170,7 @@ struct wi_backend_ops {
     int (*cancel)(struct wi_backend *be, uint64_t token);
     int (*enter)(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
     ssize_t (*try)(struct wi_backend *be, const struct wi_req *req);
+    void (*give)(struct wi_backend *be, uint32_t at, uint32_t len); /* with BUFFER_RING */
     int (*ctl)(struct wi_backend *be, const struct wi_ctl *ctl);
     int (*attach)(struct wi_backend *be, int fd, void **word); /* 0 or -ENOMEM */
     void (*detach)(struct wi_backend *be, int fd, void *word);
@@ -168,6 +186,8 @@ struct wi_backend {
     struct weir_caps caps;
     int wake_fd; /* a POLL on it, kept armed by the engine, is what `wake` completes */
     bool more;   /* set by each enter: another one might find completions at once */
+    char *area;  /* where completions with WI_CQE_DATA have their bytes, or NULL */
+    uint32_t area_bytes;
 };
 
 struct wi_backend_config {

@@ -8,14 +8,16 @@
  *                     LINGER   FIN is out; input dropped    (reset: no FIN)
  *                       | peer's FIN or error, or budget    |
  *                       v                                   v
- *                     DISARM   the poll's last completion; the last parked task leaves
+ *                     DISARM   the last completion of `input`; the last parked task leaves
  *                       |
  *                     descriptor closed, object free
  *
  * wi_sock_advance looks at where the socket is and takes every step that can be taken; it is called
  * when anything changed. weir_close returns once FLUSH is over: what follows touches no memory of
- * the caller. The descriptor is closed after the poll has let go of it, since an armed one would
- * keep the connection open and the peer would wait for the end in vain (CL1).
+ * the caller. The descriptor is closed after `input` has let go of it, since an armed one would keep
+ * the connection open and the peer would wait for the end in vain (CL1). What the ring received is
+ * given back when the close begins, and from then on as it comes: a RECV that is armed drops the
+ * input of LINGER by itself.
  */
 #include <errno.h>
 #include <poll.h>
@@ -53,7 +55,7 @@ static enum drop drop_input(struct wi_sock *sock)
                          .mem = chunk,
                          .len = sizeof chunk};
     for (size_t dropped = 0; dropped < DROP_AT_ONCE && !sock->ended;) {
-        ssize_t got = be->ops->try(be, &req);
+        ssize_t got = sock->heard != 0 ? sock->heard : be->ops->try(be, &req);
         if (got == -EAGAIN)
             return DROP_EMPTY;
         if (got <= 0)
@@ -86,6 +88,7 @@ static void finish(struct wi_sock *sock)
 {
     struct wi_net *net = sock->net;
     struct wi_backend *be = net->core->engine.be;
+    wi_assert(sock->held.total == 0);
     if (sock->torn && sock->is_tcp) {
         struct linger reset = {.l_onoff = 1, .l_linger = 0};
         (void)control(sock, (struct wi_ctl){.what = WI_CTL_SETOPT,
@@ -123,7 +126,8 @@ static void step_flush(struct wi_sock *sock)
 
 static void step_linger(struct wi_sock *sock)
 {
-    enum drop drop = drop_input(sock);
+    wi_sock_look_for_end(sock);
+    enum drop drop = wi_sock_ring_armed(sock) ? DROP_EMPTY : drop_input(sock);
     if (drop == DROP_ENDED || budget_spent(sock))
         sock->phase = WI_SOCK_DISARM;
     else if (drop == DROP_MORE)
@@ -134,8 +138,8 @@ static void step_linger(struct wi_sock *sock)
 
 static void step_disarm(struct wi_sock *sock)
 {
-    if (!wi_op_idle(&sock->poll))
-        wi_op_cancel(&sock->net->core->engine, &sock->poll);
+    if (!wi_op_idle(&sock->input))
+        wi_op_cancel(&sock->net->core->engine, &sock->input);
     else if (wi_op_idle(&sock->look) && sock->reader == NULL && sock->closer == NULL)
         finish(sock);
 }
@@ -163,6 +167,7 @@ void wi_sock_close(struct wi_sock *sock, weir_ns budget, bool reset)
         wi_alarm_set(engine, &sock->linger, wi_engine_after(engine, budget));
     if (sock->reader != NULL)
         wi_task_wake(sock->reader);
+    (void)wi_held_take(&sock->held, net->held, engine->be, NULL, sock->held.total);
     wi_sock_send_home(sock);
     wi_sock_advance(sock);
 }

@@ -43,6 +43,7 @@ void wi_net_open(struct wi_net *net, struct wi_core *core, const struct wi_net_c
     wi_list_init(&net->open);
     wi_list_init(&net->closing);
     wi_list_init(&net->listening);
+    net->held = wi_held_table(core->engine.be);
     core->net = net;
 }
 
@@ -70,5 +71,6 @@ void wi_net_close(struct wi_net *net)
         wi_core_turn(net->core, WEIR_FOREVER);
     wi_slab_destroy(&net->socks);
     wi_slab_destroy(&net->listeners);
+    wi_held_table_free(net->core->engine.be, net->held);
     net->core->net = NULL;
 }

@@ -31,6 +31,7 @@ struct wi_net {
     struct wi_slab socks, listeners;
     struct wi_list open, closing; /* struct wi_sock, link */
     struct wi_list listening;     /* struct wi_listener, link */
+    struct wi_held_link *held;    /* for what the ring brings; NULL: nobody receives by it */
     struct wi_net_config config;
     bool stopping; /* accepts nothing any more */
     struct {

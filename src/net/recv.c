@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recv -- the receiving calls: one loop of waiting for readiness and reading, three deliveries.
+ * recv -- the receiving calls: one loop of waiting for input and reading, three deliveries.
  *
- * A read is tried at once only if something says that there is data: the first time, after a full
+ * What the ring has brought is read first. A recv(2) is tried at once only if something says that there is data: the first time, after a full
  * read, after a completion. Otherwise the task waits first; trying always costs more than it saves.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "base/require.h"
 #include "net/net.h"
 #include "task/loan.h"
 #include "weir/error.h"
@@ -34,18 +35,27 @@ static void end(struct wi_sock *sock, struct wi_task *task)
     wi_task_completed_inline(task);
 }
 
-/* One read: bytes, 0 at the end, -EAGAIN when there was nothing after all, or the error. */
-static ssize_t read_once(struct wi_sock *sock, void *buf, size_t len)
+/* What an earlier completion has heard, or a recv(2). */
+static ssize_t try_recv(struct wi_sock *sock, const struct wi_req *req)
 {
     struct wi_backend *be = sock->net->core->engine.be;
-    if (sock->ended)
-        return sock->end;
+    int heard = sock->heard;
+    if (heard == 0)
+        return be->ops->try(be, req);
+    sock->heard = 0;
+    return heard;
+}
+
+/* One read by recv(2). */
+static ssize_t read_socket(struct wi_sock *sock, void *buf, size_t len)
+{
     struct wi_req req = {.opcode = WI_OP_RECV,
                          .fd = sock->fd,
                          .word = sock->word,
                          .mem = buf,
                          .len = len < LEN_MAX ? (uint32_t)len : LEN_MAX};
-    ssize_t got = be->ops->try(be, &req);
+    wi_assert(!wi_sock_ring_armed(sock)); /* two receives would mix the bytes up (RX5) */
+    ssize_t got = try_recv(sock, &req);
     wi_sock_note_error(sock, (int)got);
     if (got == 0 || (got < 0 && sock->error == got)) {
         sock->ended = true; /* an end that was seen stays one, whatever a send hears later */
@@ -57,7 +67,18 @@ static ssize_t read_once(struct wi_sock *sock, void *buf, size_t len)
     /* A full read may have left something; so has one that failed for want of memory. */
     if (got == -EAGAIN || (got > 0 && got < (ssize_t)req.len))
         sock->readable = false;
+    if (sock->net->held != NULL)
+        wi_sock_learn(sock, got, req.len);
     return got;
+}
+
+/* One read: bytes, 0 at the end, -EAGAIN when there was nothing after all, or the error. */
+static ssize_t read_once(struct wi_sock *sock, void *buf, size_t len)
+{
+    struct wi_net *net = sock->net;
+    if (sock->held.total > 0)
+        return (ssize_t)wi_held_take(&sock->held, net->held, net->core->engine.be, buf, len);
+    return sock->ended ? sock->end : read_socket(sock, buf, len);
 }
 
 static ssize_t read_some(struct wi_sock *sock, struct wi_task *task, void *buf, size_t len)

@@ -2,14 +2,27 @@
 /*
  * sock -- one connected stream of a core.
  *
- *     reader (one task)      poll   multishot, armed by need, then left armed until the close
+ *     reader (one task)      input  how bytes are heard of; armed by need, then left armed
  *     writers (FIFO)                the front one's message is under way, from its own frame (I10)
  *     closer (one task)      phase  OPEN -> FLUSH -> LINGER -> DISARM -> free
  *
- * Receiving is by readiness: `readable` says that a recv(2) may give something. It is set by a poll
- * completion and cleared by an empty or short read; a hang-up sets `hung_up`, after which every read
- * is tried, since an edge that came together with data comes only once (RX12). The kernel tells a
- * reset once, to whoever asks first, and calls it an end afterwards; `error` goes on telling (RX14).
+ * Bytes come in one of two ways, and `input`, the one operation for both, sees to it that it is one
+ * at a time (RX5):
+ *
+ *     by poll   a multishot POLL, then recv(2) into the reader's memory. `readable` says that a
+ *               recv(2) may give something. It is set by a completion and cleared by an empty or
+ *               short read; a hang-up sets `hung_up`, after which every read is tried, since an edge
+ *               that came together with data comes only once (RX12).
+ *     by ring   a multishot RECV into the backend's memory, for small messages on TCP: `held` has
+ *               what came and was not read. Neither readable nor hung_up is set while it is armed.
+ *
+ *             ring --- much held, no memory left, a large read -----------------> poll
+ *             poll --- many short reads in a row, twice as many each time ------> ring
+ *
+ * Whatever ends a RECV sets `readable`: one recv(2) looks before anything is armed again, so that no
+ * edge falls between the two. An error that a completion brought is `heard`, for the next read. The
+ * kernel tells a reset once, to whoever asks first, and calls it an end afterwards; `error` goes on
+ * telling (RX14).
  *
  * Owned by its net; the slab's memory is type-stable. One core's thread.
  */
@@ -18,6 +31,7 @@
 
 #include "base/list.h"
 #include "base/slab.h"
+#include "net/held.h"
 #include "op/engine.h"
 #include "task/task.h"
 #include "weir/sock.h"
@@ -31,7 +45,11 @@ enum wi_sock_phase {
     WI_SOCK_DISARM  /* waiting for the last completion and the last task to let go */
 };
 
-/* A message that comes in and goes out at once touches the first cache line; its poll, the second. */
+/* A RECV that finds data and the end of the stream when it is armed may tell of the data alone
+ * (backend.h). So once behind its first data somebody looks. */
+enum wi_sock_look { WI_SOCK_LOOK_NOT, WI_SOCK_LOOK_LATER, WI_SOCK_LOOK_NOW };
+
+/* A message that comes in and goes out at once touches two cache lines, as sock.c makes sure. */
 struct wi_sock {
     struct wi_slab_node node;
     struct wi_net *net;
@@ -39,13 +57,18 @@ struct wi_sock {
     bool readable, hung_up, ended;
     bool torn, write_shut;
     bool is_tcp;
+    bool by_ring;           /* the next receive that is armed is one into the ring */
     uint8_t phase;          /* enum wi_sock_phase */
-    int poll_error;         /* why the poll cannot be armed, or 0 */
-    void *word;             /* the backend's */
+    int heard;              /* an error that a completion brought and no read has told, or 0 */
     struct wi_task *reader; /* in a receive call, parked or not */
     struct wi_list writers; /* see send.c */
-    struct wi_op poll;      /* readable? */
+    struct wi_held held;    /* received by the ring, not read yet */
+    void *word;             /* the backend's */
+    uint8_t look_for_end;   /* enum wi_sock_look */
+    struct wi_op input;     /* a POLL or a RECV, as its request says */
     struct wi_op look;      /* closing: a turn of its own for more input to drop */
+    uint16_t shorts_left;   /* short reads until the ring is tried again */
+    uint16_t shorts_wanted; /* what shorts_left begins with, next time */
     int error;              /* what broke the connection, as recv or send told it, or 0 */
     int end;                /* what every read gives once `ended`: 0 or that error */
     struct wi_task *closer; /* in weir_close */
@@ -59,14 +82,26 @@ struct wi_sock {
 int wi_sock_new(struct wi_net *net, int fd, bool is_tcp, const void *origin, struct wi_sock **out);
 
 /* Waits until a read is worth trying. The calling task is sock->reader. 0, -EBADF when the socket is
- * closed meanwhile, the poll's own error, or the task's interruption. */
+ * closed meanwhile, or the task's interruption. */
 int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task);
 
 /* Remembers a result of recv or send that means that the connection is broken. */
 void wi_sock_note_error(struct wi_sock *sock, int result);
 
-/* Arms the poll unless it is. */
+/* Sees to it that something tells of input: arms it, or has what is armed the wrong way end. */
 void wi_sock_arm(struct wi_sock *sock);
+
+/* Looks for an end that the RECV may have kept to itself; if there is one, the RECV ends. */
+void wi_sock_look_for_end(struct wi_sock *sock);
+
+/* Learns from a read by recv(2) which way suits the socket; with a ring only. */
+void wi_sock_learn(struct wi_sock *sock, ssize_t got, size_t asked);
+
+/* Whether a RECV into the ring is under way; then nothing else may receive. */
+static inline bool wi_sock_ring_armed(const struct wi_sock *sock)
+{
+    return sock->input.req.opcode == WI_OP_RECV && !wi_op_idle(&sock->input);
+}
 
 /* Wakes the writers whose message has not begun; they look at the phase and leave. */
 void wi_sock_send_home(struct wi_sock *sock);

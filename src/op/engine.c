@@ -199,6 +199,7 @@ static void complete(struct wi_engine *engine, const struct wi_cqe *cqe)
         free_slot(engine, op);
         engine->stats.completed++;
     }
+    engine->flags = cqe->flags;
     op->fn(engine, op, cqe->res, more);
 }
 
@@ -213,6 +214,7 @@ static unsigned complete_retired(struct wi_engine *engine)
         struct wi_op *op = wi_container_of(node, struct wi_op, link);
         free_slot(engine, op);
         engine->stats.retired++;
+        engine->flags = 0;
         op->fn(engine, op, -ECANCELED, false);
     }
     return count;
@@ -256,14 +258,17 @@ unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
     if (ran > 0 || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
         !wi_list_empty(&engine->uncanceled))
         until = WI_ENTER_NOW;
+    uint32_t flags = 0;
     int got;
     do {
         got = enter(engine, until, cqe);
-        for (int i = 0; i < got; i++)
+        for (int i = 0; i < got; i++) {
+            flags |= cqe[i].flags;
             complete(engine, &cqe[i]);
+        }
         reaped += (unsigned)got;
         until = WI_ENTER_NOW;
-    } while (got > 0 && engine->be->more && reaped < REAP_MAX);
+    } while (got > 0 && engine->be->more && reaped < REAP_MAX && (flags & WI_CQE_DATA) == 0);
     return ran + reaped + run_alarms(engine);
 }
 

@@ -16,6 +16,10 @@
  * again in the next turn. An operation that is cancelled before it was staged completes locally, in
  * the next turn.
  *
+ * Received bytes of the backend's memory come with their completion: `flags` of the engine says
+ * where they lie, for as long as the callback runs. A turn that brought some fetches nothing more,
+ * so that they are read and given back before the next ones come.
+ *
  * Callbacks run from wi_engine_turn alone, one after the other, and may start and cancel operations
  * and set alarms. A completion that names no live operation is a broken kernel or a bug here: the
  * process ends with the token and the slot's history.
@@ -43,12 +47,13 @@ enum wi_op_state {
     WI_OP_RETIRED  /* in engine->retired: cancelled before it was staged */
 };
 
+/* What every completion looks at comes first. */
 struct wi_op {
     wi_op_fn *fn;
-    struct wi_req req;
     uint32_t slot;
-    uint8_t state;       /* enum wi_op_state */
-    bool canceled;       /* wi_op_cancel was called since the start */
+    uint8_t state; /* enum wi_op_state */
+    bool canceled; /* wi_op_cancel was called since the start */
+    struct wi_req req;
     struct wi_list link; /* in unstaged, in retired, or in uncanceled while FLYING */
 };
 
@@ -87,6 +92,7 @@ struct wi_engine {
     struct wi_wheel wheel;
     struct wi_op wake; /* the poll on be->wake_fd, always armed */
     void *wake_word;
+    uint32_t flags; /* WI_CQE_* of the completion whose callback runs */
     struct wi_engine_stats stats;
 };
 

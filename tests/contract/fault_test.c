@@ -31,9 +31,10 @@ static const struct {
 enum { PROGRAMS = sizeof programs / sizeof *programs };
 
 /* What no program may notice. */
-static const enum wi_fault_kind harmless[] = {WI_FAULT_STAGE, WI_FAULT_CANCEL,   WI_FAULT_SHORT,
-                                              WI_FAULT_AGAIN, WI_FAULT_REORDER,  WI_FAULT_DELAY,
-                                              WI_FAULT_FEWER, WI_FAULT_MULTIEND, WI_FAULT_ENTER};
+static const enum wi_fault_kind harmless[] = {
+    WI_FAULT_STAGE,   WI_FAULT_CANCEL, WI_FAULT_SHORT, WI_FAULT_AGAIN,
+    WI_FAULT_REORDER, WI_FAULT_DELAY,  WI_FAULT_FEWER, WI_FAULT_MULTIEND,
+    WI_FAULT_ENTER,   WI_FAULT_NOBUFS, WI_FAULT_MUTE,  WI_FAULT_LATEDATA};
 
 enum { HARMLESS = sizeof harmless / sizeof *harmless };
 

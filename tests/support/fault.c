@@ -33,6 +33,8 @@ struct flight {
     uint64_t token;
     struct wi_req req;
     uint32_t cut;          /* the length it was cut to; 0: was not */
+    bool told;             /* completions have been delivered to the caller */
+    bool mute;             /* over inside, and the caller is not told until he cancels */
     bool ending;           /* by us */
     bool cancel_completed; /* while ending */
     bool completed;        /* while ending: `last` is what the caller gets in the end */
@@ -157,7 +159,7 @@ static bool end_early(struct fault *f, struct flight *flight, struct wi_cqe last
         return false;
     flight->ending = true;
     flight->last = last;
-    flight->last.flags = 0;
+    flight->last.flags &= ~WI_CQE_MORE;
     return true;
 }
 
@@ -213,6 +215,11 @@ static bool fails(struct fault *f, const struct wi_req *req)
     return (f->plan.error_ops & 1u << req->opcode) != 0 && strikes(f, WI_FAULT_ERROR);
 }
 
+static bool is_ring_recv(const struct wi_req *req)
+{
+    return req->opcode == WI_OP_RECV && (req->flags & WI_REQ_MULTI) != 0;
+}
+
 static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req)
 {
     struct fault *f = fault_of(be);
@@ -220,6 +227,10 @@ static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_re
         return -EAGAIN;
     if (fails(f, req)) {
         hold(f, (struct wi_cqe){token, -f->plan.error, 0}, no_debt);
+        return 0;
+    }
+    if (is_ring_recv(req) && strikes(f, WI_FAULT_NOBUFS)) {
+        hold(f, (struct wi_cqe){token, -ENOBUFS, 0}, no_debt);
         return 0;
     }
     struct wi_req passed = *req;
@@ -233,6 +244,13 @@ static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_re
 static int fault_cancel(struct wi_backend *be, uint64_t token)
 {
     struct fault *f = fault_of(be);
+    struct flight *flight = find_flight(f, token);
+    if (flight != NULL && flight->mute) {
+        hold(f, (struct wi_cqe){token | WI_TOKEN_CANCEL, 0, 0}, no_debt);
+        hold(f, (struct wi_cqe){token, -ECANCELED, 0}, no_debt);
+        drop_flight(f, flight);
+        return 0;
+    }
     return strikes(f, WI_FAULT_CANCEL) ? -EAGAIN : f->inner->ops->cancel(f->inner, token);
 }
 
@@ -250,10 +268,17 @@ static void finish_early(struct fault *f, struct flight *flight)
  * one if the cancel was what ended the request. */
 static void absorb_ending(struct fault *f, struct flight *flight, struct wi_cqe cqe)
 {
+    bool ended = !(cqe.flags & WI_CQE_MORE);
     bool multi = flight->req.flags & WI_REQ_MULTI;
+    bool starved = flight->last.res == -ENOBUFS; /* made up, so it stays behind all data */
     struct wi_cqe before = flight->last;
-    if (cqe.flags & WI_CQE_MORE || (multi && cqe.res != -ECANCELED)) {
-        before.flags = WI_CQE_MORE;
+    if (starved && (cqe.flags & WI_CQE_DATA)) {
+        cqe.flags |= WI_CQE_MORE;
+        hold(f, cqe, no_debt);
+    } else if (starved && cqe.res != -ECANCELED) {
+        flight->last = cqe;
+    } else if (cqe.flags & WI_CQE_MORE || (multi && cqe.res != -ECANCELED)) {
+        before.flags |= WI_CQE_MORE;
         hold(f, before, no_debt);
         flight->last = cqe;
     } else if (cqe.res >= 0) {
@@ -261,8 +286,8 @@ static void absorb_ending(struct fault *f, struct flight *flight, struct wi_cqe 
     } else if (cqe.res != -ECANCELED) {
         flight->last = cqe;
     }
-    flight->last.flags = 0;
-    flight->completed = !(cqe.flags & WI_CQE_MORE);
+    flight->last.flags &= ~WI_CQE_MORE;
+    flight->completed = ended;
     finish_early(f, flight);
 }
 
@@ -273,6 +298,49 @@ static struct debt debt_of(const struct flight *flight, struct wi_cqe cqe)
     if (flight->cut == 0 || cqe.res != (int32_t)flight->cut)
         return no_debt;
     return (struct debt){.fd = flight->req.fd, .events = direction_of(&flight->req)};
+}
+
+/* A request that goes on: here it may end before its time. */
+static void absorb_more(struct fault *f, struct flight *flight, struct wi_cqe cqe)
+{
+    if (cqe.flags & WI_CQE_DATA && strikes(f, WI_FAULT_NOBUFS)) {
+        hold(f, cqe, no_debt);
+        (void)end_early(f, flight, (struct wi_cqe){cqe.token, -ENOBUFS, 0});
+        return;
+    }
+    if (!strikes(f, WI_FAULT_MULTIEND) || !end_early(f, flight, cqe))
+        hold(f, cqe, no_debt);
+}
+
+static struct wi_cqe *last_held(struct fault *f, uint64_t token)
+{
+    struct wi_cqe *last = NULL;
+    for (size_t i = 0; i < f->helds; i++)
+        if (f->held[i].cqe.token == token)
+            last = &f->held[i].cqe;
+    return last;
+}
+
+/* Keeps an end back that has come before the first data was delivered. False: there is none, or it
+ * shall be told. */
+static bool goes_mute(struct fault *f, struct flight *flight, struct wi_cqe cqe)
+{
+    const struct wi_cqe *last = last_held(f, cqe.token);
+    flight->mute = is_ring_recv(&flight->req) && !flight->told && cqe.res == 0 && last != NULL &&
+                   strikes(f, WI_FAULT_MUTE);
+    return flight->mute;
+}
+
+/* Makes the data that is still held the last completion of a cancelled RECV. False: there is none,
+ * or it shall be told the usual way. */
+static bool ends_with_data(struct fault *f, struct wi_cqe cqe)
+{
+    struct wi_cqe *last = last_held(f, cqe.token);
+    if (cqe.res != -ECANCELED || last == NULL || (last->flags & WI_CQE_DATA) == 0 ||
+        !strikes(f, WI_FAULT_LATEDATA))
+        return false;
+    last->flags &= ~WI_CQE_MORE;
+    return true;
 }
 
 static void absorb(struct fault *f, struct wi_cqe cqe)
@@ -293,11 +361,13 @@ static void absorb(struct fault *f, struct wi_cqe cqe)
         return;
     }
     if (cqe.flags & WI_CQE_MORE) {
-        if (!strikes(f, WI_FAULT_MULTIEND) || !end_early(f, flight, cqe))
-            hold(f, cqe, no_debt);
+        absorb_more(f, flight, cqe);
         return;
     }
-    hold(f, cqe, debt_of(flight, cqe));
+    if (goes_mute(f, flight, cqe))
+        return;
+    if (!ends_with_data(f, cqe))
+        hold(f, cqe, debt_of(flight, cqe));
     drop_flight(f, flight);
 }
 
@@ -340,6 +410,9 @@ static int deliver(struct fault *f, struct wi_cqe *out, unsigned max)
         due = count_due(f);
         size_t pick = nth_due(f, due > 1 && strikes(f, WI_FAULT_REORDER) ? draw(f) % due : 0);
         out[n] = f->held[pick].cqe;
+        struct flight *flight = find_flight(f, out[n].token);
+        if (flight != NULL)
+            flight->told = true;
         owe(f, f->held[pick].debt);
         f->helds--;
         memmove(&f->held[pick], &f->held[pick + 1], (f->helds - pick) * sizeof *f->held);
@@ -405,8 +478,8 @@ static ssize_t fault_try(struct wi_backend *be, const struct wi_req *req)
     struct debt debt = {.fd = req->fd, .events = direction_of(req)};
     if (fails(f, req))
         return -f->plan.error;
-    if (req->opcode != WI_OP_CONNECT && ready_now(debt.fd, debt.events) != 0 &&
-        strikes(f, WI_FAULT_AGAIN)) {
+    bool deniable = req->opcode != WI_OP_CONNECT && (req->msg_flags & MSG_PEEK) == 0;
+    if (deniable && ready_now(debt.fd, debt.events) != 0 && strikes(f, WI_FAULT_AGAIN)) {
         owe(f, debt);
         return -EAGAIN;
     }
@@ -423,6 +496,12 @@ static ssize_t fault_try(struct wi_backend *be, const struct wi_req *req)
     if (cut > 0 && result == (ssize_t)cut)
         owe(f, debt);
     return result;
+}
+
+static void fault_give(struct wi_backend *be, uint32_t at, uint32_t len)
+{
+    struct fault *f = fault_of(be);
+    f->inner->ops->give(f->inner, at, len);
 }
 
 static int fault_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
@@ -477,6 +556,7 @@ static const struct wi_backend_ops fault_ops = {
     .cancel = fault_cancel,
     .enter = fault_enter,
     .try = fault_try,
+    .give = fault_give,
     .ctl = fault_ctl,
     .attach = fault_attach,
     .detach = fault_detach,

@@ -31,6 +31,9 @@ enum wi_fault_kind {
     WI_FAULT_DELAY,    /* a completion is held back for 1 to delay_max enters */
     WI_FAULT_FEWER,    /* enter delivers only a part of what is at hand */
     WI_FAULT_MULTIEND, /* a MULTI request ends with a completion that had WI_CQE_MORE */
+    WI_FAULT_NOBUFS,   /* a RECV into the area ends with -ENOBUFS: when staged, or behind data */
+    WI_FAULT_MUTE,     /* it is silent about an end that came with its first data */
+    WI_FAULT_LATEDATA, /* its data wins the race with the cancel: that is its last completion */
     WI_FAULT_ENTER,    /* enter says -EINTR, -EAGAIN or -EBUSY */
     WI_FAULT_KINDS
 };

@@ -41,9 +41,10 @@ int seam_open_fds(void)
 static void wrap(struct seam *s, uint64_t seed)
 {
     struct wi_fault_plan plan = {.seed = seed, .delay_max = 4, .counts = &s->counts};
-    static const enum wi_fault_kind kinds[] = {WI_FAULT_STAGE, WI_FAULT_CANCEL,   WI_FAULT_SHORT,
-                                               WI_FAULT_AGAIN, WI_FAULT_REORDER,  WI_FAULT_DELAY,
-                                               WI_FAULT_FEWER, WI_FAULT_MULTIEND, WI_FAULT_ENTER};
+    static const enum wi_fault_kind kinds[] = {WI_FAULT_STAGE,  WI_FAULT_CANCEL,   WI_FAULT_SHORT,
+                                               WI_FAULT_AGAIN,  WI_FAULT_REORDER,  WI_FAULT_DELAY,
+                                               WI_FAULT_FEWER,  WI_FAULT_MULTIEND, WI_FAULT_ENTER,
+                                               WI_FAULT_NOBUFS, WI_FAULT_LATEDATA};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         plan.rule[kinds[i]].odds = 65536 / 8;
     CHECK_EQ(wi_fault_wrap(&s->be, &plan), 0);

@@ -334,3 +334,86 @@ CASE(the_seed_decides_everything)
     CHECK_EQ(script(5), once);
     CHECK_NE(script(6), once);
 }
+
+/* ---- received bytes of the backend ---- */
+
+static struct wi_req ring_receive(int fd)
+{
+    if ((s->be->caps.features & WEIR_CAP_BUFFER_RING) == 0)
+        SKIP("this backend receives into memory of its caller only");
+    struct wi_req req = seam_req(s, WI_OP_RECV, fd, NULL, 0);
+    req.flags = WI_REQ_MULTI;
+    return req;
+}
+
+static void check_data(struct wi_cqe cqe, char byte, uint32_t more)
+{
+    CHECK_EQ(cqe.res, 1);
+    CHECK_EQ(cqe.flags & (WI_CQE_DATA | WI_CQE_MORE), WI_CQE_DATA | more);
+    CHECK_EQ(s->be->area[wi_cqe_at(cqe.flags)], byte);
+    s->be->ops->give(s->be, wi_cqe_at(cqe.flags), 1);
+}
+
+CASE(a_receive_finds_the_area_full_when_it_is_staged)
+{
+    int fd[2];
+    open_with(first(WI_FAULT_NOBUFS));
+    seam_unix_pair(fd);
+    struct wi_req req = ring_receive(fd[0]);
+    seam_write(fd[1], "a", 1);
+    seam_stage(s, token(1), req);
+    struct wi_cqe cqe = seam_next(s, token(1));
+    CHECK_EQ(cqe.res, -ENOBUFS);
+    CHECK_EQ(cqe.flags, 0);
+    seam_stage(s, token(1), req);
+    check_data(seam_next(s, token(1)), 'a', WI_CQE_MORE);
+    CHECK_EQ(seam_stop(s, token(1)), -ECANCELED);
+    seam_detach(s, fd[0]);
+    CHECK_EQ(close(fd[0]) | close(fd[1]), 0);
+    close_after_one(WI_FAULT_NOBUFS);
+}
+
+CASE(a_receive_finds_the_area_full_behind_its_data)
+{
+    struct wi_fault_plan plan = {.rule[WI_FAULT_NOBUFS].at = 2};
+    int fd[2];
+    char byte;
+    open_with(plan);
+    seam_unix_pair(fd);
+    seam_stage(s, token(1), ring_receive(fd[0]));
+    seam_write(fd[1], "a", 1);
+    check_data(seam_next(s, token(1)), 'a', WI_CQE_MORE);
+    struct wi_cqe cqe = seam_next(s, token(1));
+    CHECK_EQ(cqe.res, -ENOBUFS);
+    CHECK_EQ(cqe.flags, 0);
+    seam_write(fd[1], "b", 1);
+    CHECK(!seam_has(s, token(1))); /* it is really over */
+    CHECK_EQ(read(fd[0], &byte, 1), 1);
+    CHECK_EQ(byte, 'b');
+    seam_detach(s, fd[0]);
+    CHECK_EQ(close(fd[0]) | close(fd[1]), 0);
+    close_after_one(WI_FAULT_NOBUFS);
+}
+
+/* RX17: delayed, so that the cancel and the data meet. */
+CASE(data_that_wins_over_the_cancel_is_the_last_completion)
+{
+    struct wi_fault_plan plan = first(WI_FAULT_LATEDATA);
+    int fd[2];
+    plan.rule[WI_FAULT_DELAY].at = 1;
+    plan.delay_max = 8;
+    plan.seed = 3;
+    open_with(plan);
+    seam_unix_pair(fd);
+    seam_stage(s, token(1), ring_receive(fd[0]));
+    seam_write(fd[1], "a", 1);
+    (void)seam_enter(s, WI_ENTER_NOW);
+    CHECK_EQ(s->kept_count, 0);
+    seam_cancel(s, token(1));
+    check_data(seam_next(s, token(1)), 'a', 0);
+    CHECK_EQ(seam_end(s, token(1) | WI_TOKEN_CANCEL), 0);
+    CHECK(!seam_has(s, token(1)));
+    seam_detach(s, fd[0]);
+    CHECK_EQ(close(fd[0]) | close(fd[1]), 0);
+    close_after_one(WI_FAULT_LATEDATA);
+}

@@ -347,6 +347,106 @@ CASE(receive_tells_a_reset)
     seam_close(s);
 }
 
+/* ---- receiving into the area ---- */
+
+static struct wi_req ring_receive(int fd)
+{
+    if ((s->be->caps.features & WEIR_CAP_BUFFER_RING) == 0)
+        SKIP("this backend receives into memory of its caller only");
+    struct wi_req req = seam_req(s, WI_OP_RECV, fd, NULL, 0);
+    req.flags = WI_REQ_MULTI;
+    return req;
+}
+
+static char pattern_at(size_t position)
+{
+    return (char)(position * 7 + (position >> 9));
+}
+
+/* Compares the bytes of a completion with the pattern and gives them back. */
+static size_t accept_data(struct wi_cqe cqe, size_t position)
+{
+    uint32_t at = wi_cqe_at(cqe.flags);
+    if ((cqe.flags & WI_CQE_DATA) == 0)
+        return 0;
+    CHECK_GT(cqe.res, 0);
+    CHECK_LE(at + (uint32_t)cqe.res, s->be->area_bytes);
+    for (int32_t i = 0; i < cqe.res; i++)
+        CHECK_EQ(s->be->area[at + (uint32_t)i], pattern_at(position + (size_t)i));
+    s->be->ops->give(s->be, at, (uint32_t)cqe.res);
+    return (size_t)cqe.res;
+}
+
+/* A megabyte goes several times round the area. The request may end at any time, with data, without,
+ * or for want of memory; the end of the stream is told last. */
+CASE(receives_into_the_area_bring_every_byte_in_its_order)
+{
+    enum { TOTAL = 1 << 20, PART = 3000 };
+    static char part[PART];
+    size_t sent = 0, got = 0;
+    int fd[2];
+    seam_open(s);
+    seam_unix_pair(fd);
+    struct wi_req req = ring_receive(fd[0]);
+    seam_stage(s, token(1), req);
+    for (bool ended = false; !ended;) {
+        if (sent == got && sent < TOTAL) {
+            size_t len = TOTAL - sent < PART ? TOTAL - sent : PART;
+            for (size_t i = 0; i < len; i++)
+                part[i] = pattern_at(sent + i);
+            seam_write(fd[1], part, len);
+            sent += len;
+            if (sent == TOTAL)
+                CHECK_EQ(shutdown(fd[1], SHUT_WR), 0);
+        }
+        struct wi_cqe cqe = seam_next(s, token(1));
+        CHECK(cqe.res >= 0 || cqe.res == -ENOBUFS);
+        CHECK_EQ((cqe.flags & WI_CQE_DATA) != 0, cqe.res > 0);
+        got += accept_data(cqe, got);
+        ended = cqe.res == 0;
+        if (!ended && (cqe.flags & WI_CQE_MORE) == 0)
+            seam_stage(s, token(1), req);
+    }
+    CHECK_EQ(got, TOTAL);
+    seam_close_fd(s, fd[0]);
+    CHECK_EQ(close(fd[1]), 0);
+    seam_close(s);
+}
+
+/* RX17 */
+CASE(a_cancelled_receive_into_the_area_loses_no_byte)
+{
+    enum { TIMES = 200 };
+    size_t sent = 0, got = 0;
+    int fd[2];
+    seam_open(s);
+    seam_unix_pair(fd);
+    struct wi_req req = ring_receive(fd[0]);
+    for (int i = 0; i < TIMES; i++) {
+        seam_stage(s, token(1), req);
+        for (int k = 0; k < i % 4; k++) {
+            char byte = pattern_at(sent++);
+            seam_write(fd[1], &byte, 1);
+            if (i % 8 < 4)
+                (void)seam_enter(s, WI_ENTER_NOW);
+        }
+        seam_cancel(s, token(1));
+        for (bool more = true; more;) {
+            struct wi_cqe cqe = seam_next(s, token(1));
+            got += accept_data(cqe, got);
+            more = cqe.flags & WI_CQE_MORE;
+        }
+        (void)seam_end(s, token(1) | WI_TOKEN_CANCEL);
+        char left;
+        while (recv(fd[0], &left, 1, MSG_DONTWAIT) == 1)
+            CHECK_EQ(left, pattern_at(got++));
+        CHECK_EQ(got, sent);
+    }
+    seam_close_fd(s, fd[0]);
+    CHECK_EQ(close(fd[1]), 0);
+    seam_close(s);
+}
+
 CASE(several_receives_on_one_descriptor_all_complete)
 {
     enum { COUNT = 20 };

@@ -19,7 +19,8 @@ CASE(every_fallback_opens_and_serves)
 {
     static const unsigned bits[] = {WEIR_CAP_DEFER_TASKRUN,    WEIR_CAP_SINGLE_ISSUER,
                                     WEIR_CAP_REGISTERED_RING,  WEIR_CAP_NO_IOWAIT,
-                                    WEIR_CAP_MULTISHOT_ACCEPT, WEIR_CAP_MULTISHOT_POLL};
+                                    WEIR_CAP_MULTISHOT_ACCEPT, WEIR_CAP_MULTISHOT_POLL,
+                                    WEIR_CAP_BUFFER_RING};
     const unsigned bit_count = sizeof bits / sizeof *bits;
     for (unsigned set = 0; set < 1u << bit_count; set++) {
         unsigned off = 0;

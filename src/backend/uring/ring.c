@@ -23,9 +23,9 @@ static int sys_setup(unsigned entries, struct io_uring_params *params)
     return fd < 0 ? -errno : (int)fd;
 }
 
-static int sys_register(int fd, unsigned opcode, void *arg, unsigned count)
+int wi_ring_register(struct wi_ring *ring, unsigned opcode, void *arg, unsigned count)
 {
-    long result = syscall(__NR_io_uring_register, fd, opcode, arg, count);
+    long result = syscall(__NR_io_uring_register, ring->fd, opcode, arg, count);
     return result < 0 ? -errno : (int)result;
 }
 
@@ -195,7 +195,7 @@ static void adopt_rings(struct wi_ring *ring, const struct io_uring_params *p)
 static void register_ring_fd(struct wi_ring *ring)
 {
     struct io_uring_rsrc_update place = {.offset = -1U, .data = (unsigned)ring->fd};
-    if (sys_register(ring->fd, IORING_REGISTER_RING_FDS, &place, 1) != 1)
+    if (wi_ring_register(ring, IORING_REGISTER_RING_FDS, &place, 1) != 1)
         return;
     ring->enter_fd = (int)place.offset;
     ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
@@ -207,7 +207,7 @@ static void unregister_ring_fd(struct wi_ring *ring)
 {
     struct io_uring_rsrc_update place = {.offset = (unsigned)ring->enter_fd};
     if ((ring->features & WEIR_CAP_REGISTERED_RING) != 0)
-        (void)sys_register(ring->fd, IORING_UNREGISTER_RING_FDS, &place, 1);
+        (void)wi_ring_register(ring, IORING_UNREGISTER_RING_FDS, &place, 1);
 }
 
 /* ---- open, enter, close ---- */

@@ -52,6 +52,9 @@ int wi_ring_open(struct wi_ring *ring, const struct wi_backend_config *config, s
 /* Unregisters, unmaps and closes, in reverse order. */
 void wi_ring_close(struct wi_ring *ring);
 
+/* io_uring_register(2): its result, or the error. */
+int wi_ring_register(struct wi_ring *ring, unsigned opcode, void *arg, unsigned count);
+
 /* Offers all that is staged. With `flags` IORING_ENTER_GETEVENTS also makes completions visible,
  * after waiting for one for at most `wait` (0: not at all; WEIR_FOREVER). How many submissions were
  * taken, or the error; -ETIME, -EINTR, -EAGAIN and -EBUSY lose nothing. */

@@ -43,6 +43,19 @@ static void prepare_accept(const struct wi_uring *uring, struct io_uring_sqe *sq
         io_uring_prep_accept(sqe, req->fd, NULL, NULL, flags);
 }
 
+static void prepare_recv(const struct wi_uring *uring, struct io_uring_sqe *sqe,
+                         const struct wi_req *req)
+{
+    if ((req->flags & WI_REQ_MULTI) == 0) {
+        io_uring_prep_recv(sqe, req->fd, req->mem, req->len, (int)req->msg_flags);
+        return;
+    }
+    wi_assert((uring->base.caps.features & WEIR_CAP_BUFFER_RING) != 0 && req->mem == NULL);
+    io_uring_prep_recv_multishot(sqe, req->fd, NULL, 0, (int)req->msg_flags);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = WI_AREA_GROUP;
+}
+
 static void prepare(struct wi_uring *uring, struct io_uring_sqe *sqe, uint64_t token,
                     const struct wi_req *req)
 {
@@ -61,7 +74,7 @@ static void prepare(struct wi_uring *uring, struct io_uring_sqe *sqe, uint64_t t
         io_uring_prep_connect(sqe, req->fd, req->mem, req->len);
         break;
     case WI_OP_RECV:
-        io_uring_prep_recv(sqe, req->fd, req->mem, req->len, msg_flags);
+        prepare_recv(uring, sqe, req);
         break;
     case WI_OP_SEND:
         io_uring_prep_send(sqe, req->fd, req->mem, req->len, msg_flags | MSG_NOSIGNAL);

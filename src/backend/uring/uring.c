@@ -46,6 +46,8 @@ static int take(struct wi_uring *uring, struct wi_cqe *out, unsigned max)
         out[i].token = cqe->user_data;
         out[i].res = cqe->res;
         out[i].flags = (cqe->flags & IORING_CQE_F_MORE) != 0 ? WI_CQE_MORE : 0;
+        if ((cqe->flags & IORING_CQE_F_BUFFER) != 0)
+            out[i].flags |= wi_area_took(&uring->area, cqe->flags, cqe->res);
         if (__builtin_expect(uring->wake_drains, 0) && cqe->user_data == uring->wake_token)
             drain_wake(uring); /* before the caller sees it: kicks from here on are new ones */
     }
@@ -77,6 +79,11 @@ static ssize_t uring_try(struct wi_backend *be, const struct wi_req *req)
 {
     (void)be;
     return wi_sys_try(req);
+}
+
+static void uring_give(struct wi_backend *be, uint32_t at, uint32_t len)
+{
+    wi_area_give(&wi_uring_of(be)->area, at, len);
 }
 
 static int uring_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
@@ -121,6 +128,7 @@ static uint64_t uring_entropy(struct wi_backend *be)
 static void uring_close(struct wi_backend *be)
 {
     struct wi_uring *uring = wi_uring_of(be);
+    wi_area_close(&uring->area, &uring->ring);
     wi_ring_close(&uring->ring);
     if (be->wake_fd >= 0)
         (void)close(be->wake_fd);
@@ -132,6 +140,7 @@ static const struct wi_backend_ops uring_ops = {
     .cancel = wi_uring_cancel,
     .enter = wi_uring_enter,
     .try = uring_try,
+    .give = uring_give,
     .ctl = uring_ctl,
     .attach = uring_attach,
     .detach = uring_detach,

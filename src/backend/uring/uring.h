@@ -5,6 +5,8 @@
  *     stage, cancel --> submission queue --+
  *                                          | one io_uring_enter: submits, waits, fetches
  *     enter <---------- completion queue <-+
+ *             ^
+ *             '-- area of received bytes <--give--       (area.h)
  *     try, ctl          plain system calls, shared with epoll (backend/sys.h)
  *
  * The kernel keeps the requests: there is no table here, a token goes in as user_data and comes
@@ -19,11 +21,13 @@
 #define WI_BACKEND_URING_URING_H
 
 #include "backend/backend.h"
+#include "backend/uring/area.h"
 #include "backend/uring/ring.h"
 
 struct wi_uring {
     struct wi_backend base; /* first: the seam sees only this */
     struct wi_ring ring;
+    struct wi_area area; /* with WEIR_CAP_BUFFER_RING */
 
     /* Only without multishot poll: the wake poll, re-armed on a counter that nobody reads, would
      * report the same kick for ever. So its completion takes the kick along. */
@@ -44,8 +48,9 @@ int wi_uring_cancel(struct wi_backend *be, uint64_t token);
 int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
 
 /* Tries, through the three above and under whatever filter is in force, what set-up only promised:
- * that a request comes back, waits with a limit, NO_IOWAIT, multishot poll and accept. Leaves what
- * works in caps.features and nothing in flight. 0, or an error that `why` explains. */
+ * that a request comes back, waits with a limit, NO_IOWAIT, multishot poll and accept, receives into
+ * a ring of buffers. Leaves what works in caps.features and nothing in flight. 0, or an error that
+ * `why` explains. */
 int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why *why);
 
 #endif /* WI_BACKEND_URING_URING_H */
