@@ -16,7 +16,8 @@
 enum { LEN_MAX = 1 << 30 };
 
 /* Takes the reader's seat; one task at a time. */
-static int begin(weir_sock handle, struct wi_task **task, struct wi_sock **sock)
+static inline __attribute__((always_inline)) int begin(weir_sock handle, struct wi_task **task,
+                                                       struct wi_sock **sock)
 {
     int rc = wi_sock_begin(handle, task, sock);
     if (rc < 0)
@@ -35,39 +36,43 @@ static void end(struct wi_sock *sock, struct wi_task *task)
     wi_task_completed_inline(task);
 }
 
-/* What an earlier completion has heard, or a recv(2). */
-static ssize_t try_recv(struct wi_sock *sock, const struct wi_req *req)
+/* A read that brought no bytes: the end, an error, or nothing after all. */
+static __attribute__((noinline)) ssize_t read_nothing(struct wi_sock *sock, ssize_t got)
 {
-    struct wi_backend *be = sock->net->core->engine.be;
-    int heard = sock->heard;
-    if (heard == 0)
-        return be->ops->try(be, req);
-    sock->heard = 0;
-    return heard;
+    wi_sock_note_error(sock, (int)got);
+    if (got == 0 || sock->error == got) {
+        sock->ended = true; /* an end that was seen stays one, whatever a send hears later */
+        sock->end = sock->error;
+        return sock->end;
+    }
+    if (got == -EAGAIN) { /* an error or end that is over: an edge will tell the next one */
+        sock->hung_up = false;
+        sock->readable = false;
+    } /* else more may be there: a read may fail for want of memory */
+    return got;
 }
 
-/* One read by recv(2). */
+/* One read: what an earlier completion has heard, else by recv(2). */
 static ssize_t read_socket(struct wi_sock *sock, void *buf, size_t len)
 {
+    struct wi_net *net = sock->net;
+    struct wi_backend *be = net->core->engine.be;
     struct wi_req req = {.opcode = WI_OP_RECV,
                          .fd = sock->fd,
                          .word = sock->word,
                          .mem = buf,
                          .len = len < LEN_MAX ? (uint32_t)len : LEN_MAX};
-    wi_assert(!wi_sock_ring_armed(sock)); /* two receives would mix the bytes up (RX5) */
-    ssize_t got = try_recv(sock, &req);
-    wi_sock_note_error(sock, (int)got);
-    if (got == 0 || (got < 0 && sock->error == got)) {
-        sock->ended = true; /* an end that was seen stays one, whatever a send hears later */
-        sock->end = sock->error;
-        return sock->end;
+    ssize_t got = sock->heard;
+    sock->heard = 0;
+    if (__builtin_expect(got == 0, 1)) {
+        wi_assert(!wi_sock_ring_armed(sock)); /* two receives would mix the bytes up (RX5) */
+        got = be->ops->try(be, &req);
     }
-    if (got == -EAGAIN)
-        sock->hung_up = false; /* an error or end that is over: an edge will tell the next one */
-    /* A full read may have left something; so has one that failed for want of memory. */
-    if (got == -EAGAIN || (got > 0 && got < (ssize_t)req.len))
+    if (__builtin_expect(got <= 0, 0))
+        return read_nothing(sock, got);
+    if (got < (ssize_t)req.len) /* else something may be left */
         sock->readable = false;
-    if (sock->net->held != NULL)
+    if (net->held != NULL)
         wi_sock_learn(sock, got, req.len);
     return got;
 }
@@ -133,12 +138,25 @@ static bool is_closing(void *sock)
     return ((struct wi_sock *)sock)->phase != WI_SOCK_OPEN;
 }
 
+/* Received bytes are lent as they lie, if they lie in one piece. */
+static bool lend_held(struct wi_sock *sock, struct wi_task *task, struct weir_buf *out)
+{
+    struct wi_held *held = &sock->held;
+    if (held->total == 0 || held->len != held->total || held->len > WI_RECV_BUF_BYTES ||
+        !wi_loan_place(task, held->at, held->len, out))
+        return false;
+    held->total = 0;
+    return true;
+}
+
 /* A buffer is borrowed only once there is something to put into it. */
 static ssize_t borrow_and_read(struct wi_sock *sock, struct wi_task *task, struct weir_buf *out)
 {
     ssize_t got = -EAGAIN;
     while (got == -EAGAIN) {
         int rc = sock->ended ? 0 : wi_sock_wait_readable(sock, task);
+        if (rc == 0 && lend_held(sock, task, out))
+            return (ssize_t)out->len;
         if (rc == 0)
             rc = wi_loan_take(task, out, is_closing, sock);
         if (rc < 0)

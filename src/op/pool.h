@@ -38,7 +38,7 @@ struct wi_pool {
     uint32_t count;
     uint32_t touched; /* buffers below this index have been lent before */
     uint32_t free_head;
-    uint32_t lent;
+    uint32_t lent;          /* buffers, and loans that count for one although they lie elsewhere */
     struct wi_list waiters; /* links of parked takers, first come first served */
 };
 
@@ -54,13 +54,13 @@ void wi_pool_close(struct wi_pool *pool);
 /* Lends a buffer to `owner`: its name, never 0, or 0 when the pool is empty. */
 static inline uint64_t wi_pool_take(struct wi_pool *pool, void *owner, void **data)
 {
+    if (__builtin_expect(pool->lent == pool->count, 0))
+        return 0;
     uint32_t index = pool->free_head;
     if (__builtin_expect(index != WI_POOL_NONE, 1))
         pool->free_head = pool->loan[index].next_free;
-    else if (pool->touched < pool->count)
-        index = pool->touched++;
     else
-        return 0;
+        index = pool->touched++;
     struct wi_loan *loan = &pool->loan[index];
     loan->generation++;
     loan->owner = owner;

@@ -43,6 +43,16 @@ struct wi_core_config {
     uint32_t tasks_max;
 };
 
+/* Bytes lent where they lie in the backend's area; see loan.h. */
+struct wi_place {
+    uint32_t generation; /* odd while lent */
+    uint32_t at, len;
+    struct wi_task *owner;
+};
+
+/* Each pins one of the area's four buffers while its owner has it. */
+enum { WI_PLACES = 2 };
+
 enum { WI_CORE_AWAKE, WI_CORE_SLEEPING };
 
 struct wi_core {
@@ -59,6 +69,7 @@ struct wi_core {
     struct wi_stack_pool stacks;
     struct wi_scope root; /* opened by the core itself; main is its child */
     struct wi_pool pool;  /* receive buffers */
+    struct wi_place place[WI_PLACES];
     uint64_t loans_leaked;
     struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_log *log;

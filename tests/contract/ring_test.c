@@ -4,11 +4,13 @@
  * to the other and back. Everything but the two cases that ask where a socket is holds everywhere.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "net/net.h"
+#include "support/child.h"
 #include "support/faulty.h"
 #include "support/net.h"
 
@@ -505,4 +507,110 @@ static int keep_a_loan_of_the_ring(void *arg)
 CASE(a_loan_stays_as_it_is_while_the_memory_comes_round)
 {
     CHECK_EQ(net_run(keep_a_loan_of_the_ring, NULL), 0);
+}
+
+/* ---- bytes lent where they lie ---- */
+
+static bool lies_in_the_area(const struct weir_buf *buf)
+{
+    const struct wi_backend *be = wi_core_self->engine.be;
+    const char *data = (const char *)buf->data;
+    return be->area != NULL && data >= be->area && data < be->area + be->area_bytes;
+}
+
+/* RX13, RX15 */
+static int hold_many_loans(void *arg)
+{
+    enum { HELD = 6, BYTES = 3000, ROUNDS = 300 };
+    struct net_pair pair[HELD], busy = net_pair(NET_V4, NULL);
+    struct weir_buf held[HELD];
+    int in_place = 0;
+    static char bytes[BYTES];
+    (void)arg;
+    arm(busy.near);
+    for (int i = 0; i < HELD; i++) {
+        pair[i] = net_pair(NET_V4, NULL);
+        arm(pair[i].near);
+        net_fill(bytes, BYTES, (uint64_t)i, 0);
+        CHECK_EQ(weir_send(pair[i].far, bytes, BYTES), 0);
+        CHECK_EQ(weir_recv_buf(pair[i].near, &held[i]), BYTES);
+        in_place += lies_in_the_area(&held[i]);
+    }
+    CHECK_EQ(in_place, has_ring() ? WI_PLACES : 0);
+    for (int i = 0; i < ROUNDS; i++)
+        send_and_read(busy, BYTES);
+    CHECK_EQ(wi_sock_ring_armed(inside(busy.near)), has_ring());
+    for (int i = 0; i < HELD; i++) {
+        CHECK_EQ(net_match(held[i].data, held[i].len, (uint64_t)i, 0), BYTES);
+        weir_buf_release(&held[i]);
+        CHECK_EQ(weir_close(&pair[i].near), 0);
+        CHECK_EQ(weir_close(&pair[i].far), 0);
+    }
+    CHECK_EQ(weir_close(&busy.near), 0);
+    return weir_close(&busy.far);
+}
+
+CASE(a_few_loans_lie_where_they_were_received_and_the_rest_are_copies)
+{
+    CHECK_EQ(net_run(hold_many_loans, NULL), 0);
+}
+
+static int borrow_armed(struct weir_buf *out)
+{
+    struct net_pair pair = net_pair(NET_V4, NULL);
+    arm(pair.near);
+    CHECK_EQ(weir_send(pair.far, "x", 1), 0);
+    CHECK_EQ(weir_recv_buf(pair.near, out), 1);
+    CHECK_EQ(lies_in_the_area(out), has_ring());
+    CHECK_EQ(weir_close(&pair.near), 0);
+    return weir_close(&pair.far);
+}
+
+static int borrow_and_forget(void *arg)
+{
+    struct weir_buf buf;
+    (void)arg;
+    return borrow_armed(&buf);
+}
+
+static int forget_time_and_again(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2 * WI_PLACES; i++) {
+        WEIR_SCOPE(scope, WEIR_ALL);
+        CHECK_EQ(weir_spawn(&scope, borrow_and_forget, NULL), 0);
+        CHECK_EQ(weir_scope_wait(&scope), 0);
+        CHECK_EQ(net_logged("a task ended with 1 borrowed buffers; taken back"), i + 1);
+    }
+    return 0;
+}
+
+CASE(forgotten_loans_are_taken_back_wherever_they_lie)
+{
+    CHECK_EQ(net_run_careless(NULL, forget_time_and_again, NULL), 0);
+}
+
+static int release_in_place_twice(void *arg)
+{
+    struct weir_buf buf, copy;
+    (void)arg;
+    CHECK_EQ(borrow_armed(&buf), 0);
+    copy = buf;
+    weir_buf_release(&buf);
+    CHECK_EQ(borrow_armed(&buf), 0); /* the same place, another loan */
+    weir_buf_release(&copy);
+    return 0;
+}
+
+static void run_release_in_place_twice(void *arg)
+{
+    (void)weir_run(NULL, release_in_place_twice, arg);
+}
+
+CASE(releasing_twice_what_was_lent_in_place_ends_the_process)
+{
+    static struct child child;
+    child_run(&child, run_release_in_place_twice, NULL);
+    CHECK_EQ(child.signal, SIGABRT);
+    CHECK(child_said(&child, "a buffer was released twice"));
 }
