@@ -37,6 +37,7 @@ CASE(pool_lends_whole_buffers_that_do_not_overlap)
         void *at = NULL;
         loan[i] = wi_pool_take(&pool, &pool, &at);
         CHECK_NE(loan[i], 0);
+        CHECK(at != NULL);
         data[i] = at;
         memset(data[i], (int)i + 1, BUF);
     }
