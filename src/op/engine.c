@@ -222,7 +222,7 @@ static unsigned complete_retired(struct wi_engine *engine)
 
 static unsigned run_alarms(struct wi_engine *engine)
 {
-    if (wi_wheel_next(&engine->wheel) == WEIR_FOREVER)
+    if (wi_wheel_empty(&engine->wheel))
         return 0;
     struct wi_list due;
     unsigned count = 0;
@@ -272,7 +272,7 @@ unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
     return ran + reaped + run_alarms(engine);
 }
 
-weir_ns wi_engine_next(const struct wi_engine *engine)
+weir_ns wi_engine_next(struct wi_engine *engine)
 {
     if (engine->be->more || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
         !wi_list_empty(&engine->uncanceled))

@@ -144,7 +144,7 @@ static inline void wi_alarm_clear(struct wi_engine *engine, struct wi_alarm *ala
 unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until);
 
 /* The instant after which a turn must not block, WI_ENTER_NOW if there is work at hand. */
-weir_ns wi_engine_next(const struct wi_engine *engine);
+weir_ns wi_engine_next(struct wi_engine *engine);
 
 /* `from_now` after the present instant, saturating at WEIR_FOREVER. */
 weir_ns wi_engine_after(struct wi_engine *engine, weir_ns from_now);

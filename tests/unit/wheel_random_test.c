@@ -20,6 +20,7 @@ struct model {
     weir_ns now;
     uint64_t random;
     uint64_t added, removed, idle_wakes;
+    unsigned portion; /* of the wheel, or 0 for its own */
 };
 
 /* splitmix64 (Steele, Lea, Flood 2014) */
@@ -102,34 +103,43 @@ static void model_remove(struct model *m)
     m->removed++;
 }
 
+/* One portion: the first of those that are due, and all of them unless the portion is used up. */
 static void model_expire(struct model *m)
 {
     struct wi_list due;
     wi_list_init(&due);
-    unsigned expected = 0;
-    while (expected < m->count && m->timer[m->pending[expected]].deadline <= m->now)
-        expected++;
-    CHECK_EQ(wi_wheel_expire(&m->wheel, m->now, &due), expected);
+    unsigned expected = 0, overdue = 0;
+    uint64_t before = m->wheel.steps;
+    for (; expected < m->count && m->timer[m->pending[expected]].deadline <= m->now; expected++)
+        overdue += m->timer[m->pending[expected]].deadline < m->wheel.base;
+    unsigned count = wi_wheel_expire(&m->wheel, m->now, &due);
+    CHECK_LE(count, expected);
+    CHECK_LE(m->wheel.steps - before, m->wheel.portion + overdue);
+    if (count < expected) {
+        CHECK_GE(m->wheel.steps - before, m->wheel.portion);
+        CHECK_LE(wi_wheel_next(&m->wheel), m->now);
+    }
     unsigned skipped = draw_below(m, 8); /* one that is removed before it is handled */
-    if (skipped < expected)
+    if (skipped < count)
         wi_wheel_remove(&m->wheel, &m->timer[m->pending[skipped]]);
-    for (unsigned i = 0; i < expected; i++) {
+    for (unsigned i = 0; i < count; i++) {
         if (i != skipped)
             CHECK_EQ(wi_list_pop_front(&due), &m->timer[m->pending[i]].link);
     }
     CHECK(wi_list_empty(&due));
-    m->count -= expected;
-    memmove(m->pending, &m->pending[expected], m->count * sizeof m->pending[0]);
+    m->count -= count;
+    memmove(m->pending, &m->pending[count], m->count * sizeof m->pending[0]);
 }
 
 static void model_sleep(struct model *m)
 {
     weir_ns next = wi_wheel_next(&m->wheel);
-    if (next == WEIR_FOREVER || next <= m->now)
+    if (next == WEIR_FOREVER)
         return;
-    bool early = m->count == 0 || m->timer[m->pending[0]].deadline != next;
-    m->now = next;
-    m->idle_wakes += early;
+    if (next > m->now) {
+        m->now = next;
+        m->idle_wakes += m->count == 0 || m->timer[m->pending[0]].deadline != next;
+    }
     model_expire(m);
 }
 
@@ -137,7 +147,7 @@ static void model_check(struct model *m)
 {
     weir_ns earliest = m->count == 0 ? WEIR_FOREVER : m->timer[m->pending[0]].deadline;
     CHECK_LE(wi_wheel_next(&m->wheel), earliest);
-    if (m->removed == 0)
+    if (m->removed == 0 && earliest > m->now && m->portion == 0)
         CHECK_EQ(wi_wheel_next(&m->wheel), earliest);
     CHECK_LE(m->idle_wakes, m->removed);
     CHECK_LE(m->wheel.steps, 11 * m->added);
@@ -147,14 +157,16 @@ static void model_check(struct model *m)
 
 /* Shares of 16; what is left over is expiry after a step of the clock. */
 struct mix {
-    unsigned add, remove, sleep, step_bits_max;
+    unsigned add, remove, sleep, step_bits_max, portion;
 };
 
 static void run_round(struct model *m, weir_ns start, struct mix mix, uint64_t seed)
 {
     printf("seed %llu, start %lld\n", (unsigned long long)seed, (long long)start);
-    *m = (struct model){.now = start, .random = seed};
+    *m = (struct model){.now = start, .random = seed, .portion = mix.portion};
     wi_wheel_init(&m->wheel, start);
+    if (mix.portion > 0)
+        m->wheel.portion = mix.portion;
     for (unsigned i = 0; i < OPERATIONS; i++) {
         unsigned kind = draw_below(m, 16);
         if (kind < mix.add) {
@@ -206,4 +218,15 @@ CASE(wheel_agrees_with_a_sorted_list_under_leaping_time)
 CASE(wheel_agrees_with_a_sorted_list_when_it_alone_wakes_the_loop)
 {
     run_rounds((struct mix){.add = 8, .remove = 0, .sleep = 8, .step_bits_max = 1}, 400);
+}
+
+/* Timers come and go while a slot is still on its way down. */
+CASE(wheel_agrees_with_a_sorted_list_portion_by_portion)
+{
+    run_rounds((struct mix){.add = 6, .remove = 2, .sleep = 2, .step_bits_max = 40, .portion = 1},
+               500);
+    run_rounds((struct mix){.add = 6, .remove = 2, .sleep = 4, .step_bits_max = 24, .portion = 3},
+               600);
+    run_rounds((struct mix){.add = 4, .remove = 0, .sleep = 8, .step_bits_max = 36, .portion = 7},
+               700);
 }
