@@ -76,11 +76,8 @@ static weir_ns draw_deadline(struct model *m)
     return draw_instant(m, kind < 16 ? 63 : 36);
 }
 
-static void model_add(struct model *m)
+static void model_arm(struct model *m, unsigned number)
 {
-    unsigned number = draw_below(m, TIMERS);
-    if (wi_timer_armed(&m->timer[number]))
-        return;
     weir_ns deadline = draw_deadline(m);
     unsigned at = m->count++;
     for (; at > 0 && m->timer[m->pending[at - 1]].deadline > deadline; at--)
@@ -88,6 +85,13 @@ static void model_add(struct model *m)
     m->pending[at] = number;
     wi_wheel_add(&m->wheel, &m->timer[number], deadline);
     m->added++;
+}
+
+static void model_add(struct model *m)
+{
+    unsigned number = draw_below(m, TIMERS);
+    if (!wi_timer_armed(&m->timer[number]))
+        model_arm(m, number);
 }
 
 /* Favours the earliest: its removal is what makes a slot inexact. */
@@ -101,6 +105,24 @@ static void model_remove(struct model *m)
     m->count--;
     memmove(&m->pending[at], &m->pending[at + 1], (m->count - at) * sizeof m->pending[0]);
     m->removed++;
+}
+
+/* What handlers do: one timer is disarmed by the handler of another, some are armed again while the
+ * rest is still to be handled. */
+static void model_handle(struct model *m, const unsigned *collected, unsigned count,
+                         struct wi_list *due)
+{
+    unsigned skipped = draw_below(m, 8);
+    if (skipped < count)
+        wi_wheel_remove(&m->wheel, &m->timer[collected[skipped]]);
+    for (unsigned i = 0; i < count; i++) {
+        if (i == skipped)
+            continue;
+        CHECK_EQ(wi_list_pop_front(due), &m->timer[collected[i]].link);
+        if (draw_below(m, 8) == 0)
+            model_arm(m, collected[i]);
+    }
+    CHECK(wi_list_empty(due));
 }
 
 /* One portion: the first of those that are due, and all of them unless the portion is used up. */
@@ -119,16 +141,11 @@ static void model_expire(struct model *m)
         CHECK_GE(m->wheel.steps - before, m->wheel.portion);
         CHECK_LE(wi_wheel_next(&m->wheel), m->now);
     }
-    unsigned skipped = draw_below(m, 8); /* one that is removed before it is handled */
-    if (skipped < count)
-        wi_wheel_remove(&m->wheel, &m->timer[m->pending[skipped]]);
-    for (unsigned i = 0; i < count; i++) {
-        if (i != skipped)
-            CHECK_EQ(wi_list_pop_front(&due), &m->timer[m->pending[i]].link);
-    }
-    CHECK(wi_list_empty(&due));
+    unsigned collected[TIMERS];
+    memcpy(collected, m->pending, count * sizeof m->pending[0]);
     m->count -= count;
     memmove(m->pending, &m->pending[count], m->count * sizeof m->pending[0]);
+    model_handle(m, collected, count, &due);
 }
 
 static void model_sleep(struct model *m)
