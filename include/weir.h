@@ -13,5 +13,6 @@
 #include "weir/task.h"
 #include "weir/tcp.h"
 #include "weir/time.h"
+#include "weir/timer.h"
 
 #endif /* WEIR_H */

@@ -84,6 +84,10 @@ static void call_tasks(struct handles *h)
     CALL(weir_sleep, -1);
     CALL(weir_sleep_until, 0);
     CALL(weir_sleep_until, WEIR_FOREVER);
+    CALL(weir_timeout, WEIR_SEC, must_not_run, NULL);
+    CALL(weir_timeout_at, WEIR_FOREVER, must_not_run, NULL);
+    CALL(weir_after, h->scope, 0, must_not_run, NULL);
+    CALL(weir_at, h->scope, 0, must_not_run, NULL);
     CALL(weir_scope_wait, h->scope);
     CALL(weir_spawn, h->scope, must_not_run, NULL);
     CALL(weir_spawn_copy, h->scope, must_not_run, h, sizeof *h);
