@@ -7,6 +7,7 @@
 #include "weir/api.h"
 #include "weir/buf.h"
 #include "weir/error.h"
+#include "weir/interval.h"
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/sock.h"
