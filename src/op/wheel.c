@@ -22,16 +22,27 @@ static struct wi_timer *timer_of(struct wi_list *link)
     return wi_container_of(link, struct wi_timer, link);
 }
 
+/* Where the digits of a level begin, by the highest bit in which an instant differs from the base. */
+#define LEVEL(n)                               \
+    {                                          \
+        (n) * WI_WHEEL_DIGIT, LEVEL_0 + (n)*64 \
+    }
+#define LEVEL_BITS(n) LEVEL(n), LEVEL(n), LEVEL(n), LEVEL(n), LEVEL(n), LEVEL(n)
+static const struct {
+    uint16_t shift, first_slot;
+} level_of[] = {LEVEL_BITS(0), LEVEL_BITS(1), LEVEL_BITS(2), LEVEL_BITS(3), LEVEL_BITS(4),
+                LEVEL_BITS(5), LEVEL_BITS(6), LEVEL_BITS(7), LEVEL_BITS(8), LEVEL_BITS(9),
+                LEVEL(10),     LEVEL(10),     LEVEL(10),     LEVEL(10)};
+
 /* The slot that a deadline has under the present base: the one rule of the wheel. */
 static inline unsigned slot_of(const struct wi_wheel *wheel, weir_ns deadline)
 {
-    if (deadline < wheel->base)
+    if (__builtin_expect(deadline < wheel->base, 0))
         return OVERDUE;
     uint64_t differing = (uint64_t)deadline ^ (uint64_t)wheel->base;
-    unsigned level = wi_bits_highest(differing | 1) / WI_WHEEL_DIGIT;
+    unsigned bit = wi_bits_highest(differing | 1);
     uint64_t ordered = (uint64_t)deadline ^ (UINT64_C(1) << 63); /* negative ones come first */
-    unsigned digit = (ordered >> (level * WI_WHEEL_DIGIT)) % 64;
-    return LEVEL_0 + level * 64 + digit;
+    return level_of[bit].first_slot + (ordered >> level_of[bit].shift) % 64;
 }
 
 static void mark_used(struct wi_wheel *wheel, unsigned index)
@@ -61,21 +72,22 @@ static unsigned first_used(struct wi_wheel *wheel)
     return WI_WHEEL_SLOTS;
 }
 
+/* The order of the stores keeps gcc from packing two of them, which takes longer. */
 static inline void put(struct wi_wheel *wheel, unsigned index, struct wi_timer *timer)
 {
     struct wi_wheel_slot *slot = &wheel->slot[index];
     struct wi_list *head = &slot->timers, *last = head->prev;
     weir_ns deadline = timer->deadline;
+    head->prev = &timer->link;
+    timer->link.next = head;
+    last->next = &timer->link; /* of the head itself, if there is none */
+    timer->link.prev = last;
     if (last == head) {
         mark_used(wheel, index);
         slot->earliest = deadline;
     } else if (deadline < slot->earliest) {
         slot->earliest = deadline;
     }
-    timer->link.next = head;
-    timer->link.prev = last;
-    last->next = &timer->link;
-    head->prev = &timer->link;
 }
 
 /* The earliest deadline of a slot that has timers, or an instant before it. Exact where that is
