@@ -7,11 +7,13 @@
 #include "weir/api.h"
 #include "weir/buf.h"
 #include "weir/error.h"
+#include "weir/interval.h"
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/sock.h"
 #include "weir/task.h"
 #include "weir/tcp.h"
 #include "weir/time.h"
+#include "weir/timer.h"
 
 #endif /* WEIR_H */

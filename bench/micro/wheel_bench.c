@@ -4,12 +4,18 @@
  *
  * Every timer lies in a cache line of its own, as one embedded in an op or a task does, and the one
  * that is touched next is drawn at random: at a million the figures are mostly cache misses. The
- * heap beside it is a 4-ary one with the deadlines in its array, given the same draws.
+ * heap beside it is a 4-ary one with the deadlines in its array, given the same draws. The floor is
+ * what the memory alone takes: a random line is read, and two others that it names are written.
+ *
+ * The timer figures are the same through the interface of tasks, with so many deadlines of the task
+ * pending besides: entering and leaving one more, and one turn of the loop, with its system call, by
+ * a sleep of a nanosecond.
  */
 #include "base/clock.h"
 #include "base/require.h"
 #include "micro.h"
 #include "op/wheel.h"
+#include "weir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +205,27 @@ static void heap_rearm(struct micro *figure, uint32_t population, size_t spacing
     }
 }
 
+/* Two stores that depend on a load, three lines that no cache holds. */
+static double memory_floor(uint32_t population)
+{
+    double best = 0;
+    for (uint32_t i = 0; i < population; i++) {
+        owners[i].timer.link.next = &owners[draw(population)].timer.link;
+        owners[i].timer.link.prev = &owners[draw(population)].timer.link;
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        weir_ns start = wi_clock_now();
+        for (int i = 0; i < DRAWS; i++) {
+            struct wi_timer *timer = &owners[draw(population)].timer;
+            timer->deadline = i;
+            wi_container_of(timer->link.next, struct wi_timer, link)->deadline = i;
+            wi_container_of(timer->link.prev, struct wi_timer, link)->deadline = i;
+        }
+        best = best_of(best, wi_clock_now() - start, DRAWS);
+    }
+    return best;
+}
+
 typedef void rearm(struct micro *figure, uint32_t population, size_t spacing);
 
 static bool named(char name[64], const char *what, const char *size)
@@ -234,6 +261,8 @@ static void measure(uint32_t population, const char *size, double target)
     report_rearm("add.remove", size, target, wheel_rearm, population, sizeof(struct owner));
     report_rearm("packed.add.remove", size, 0, wheel_rearm, population, sizeof(struct wi_timer));
     report_rearm("heap4.add.remove", size, 0, heap_rearm, population, sizeof(struct owner));
+    if (named(name, "memory.floor", size))
+        report("memory.floor", size, "ns", memory_floor(population));
     if (named(name, "nothing.due", size))
         report("nothing.due", size, "ns", wheel_idle_turn(population));
     if (!named(name, "expire.each", size) && !named(name, "expire.longest", size))
@@ -243,8 +272,80 @@ static void measure(uint32_t population, const char *size, double target)
     report("expire.longest", size, "us", drain.longest / 1000);
 }
 
+/* ---- through tasks ---- */
+
+static double deadline_pair(void)
+{
+    double best = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        weir_ns start = weir_now();
+        for (int i = 0; i < DRAWS / 4; i++) {
+            WEIR_WITHIN(WEIR_SEC + i);
+        }
+        best = best_of(best, weir_now() - start, DRAWS / 4);
+    }
+    return best;
+}
+
+static double turn(void)
+{
+    enum { SLEEPS = 20000 };
+    double best = 0;
+    for (int round = 0; round < 3 * ROUNDS; round++) {
+        weir_ns start = weir_now();
+        int rc = 0;
+        for (int i = 0; i < SLEEPS; i++)
+            rc |= weir_sleep(1);
+        best = best_of(best, weir_now() - start, SLEEPS);
+        wi_assert(rc == 0);
+    }
+    return best;
+}
+
+static void report_timer(const char *what, const char *size, double value)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "timer.%s.%s", what, size);
+    if (!micro_wanted(name))
+        return;
+    struct micro figure = {.name = name, .unit = "ns"};
+    micro_add(&figure, value);
+    micro_report(&figure);
+}
+
+/* So many deadlines, none of which passes while this runs. */
+static void with_pending(uint32_t population, const char *size)
+{
+    struct weir_deadline *pending = malloc((population + 1) * sizeof *pending);
+    wi_assert(pending != NULL);
+    for (uint32_t i = 0; i < population; i++)
+        weir_deadline_enter(&pending[i], 1000 * draw_deadline(0));
+    report_timer("deadline.pair", size, deadline_pair());
+    report_timer("turn", size, turn());
+    for (uint32_t i = population; i-- > 0;)
+        weir_deadline_leave(&pending[i]);
+    free(pending);
+}
+
+static int measure_tasks(void *arg)
+{
+    (void)arg;
+    with_pending(0, "0");
+    with_pending(1000, "1k");
+    with_pending(100000, "100k");
+    with_pending(MILLION, "1M");
+    return 0;
+}
+
+static void bench_timers(void)
+{
+    if (micro_wanted_any("timer"))
+        wi_assert(weir_run(NULL, measure_tasks, NULL) == 0);
+}
+
 void bench_wheel(void)
 {
+    bench_timers();
     if (!micro_wanted_any("wheel"))
         return;
     owners = aligned_alloc(64, MILLION * sizeof *owners);

@@ -84,6 +84,9 @@ struct weir_deadline {
  * message. */
 WEIR_API void weir_deadline_enter(struct weir_deadline *deadline, weir_ns from_now);
 
+/* The same, at an instant of weir_now()'s clock; one that is not in the future has passed at entry. */
+WEIR_API void weir_deadline_enter_at(struct weir_deadline *deadline, weir_ns when);
+
 /* Ends a deadline or a shield, in any order among others; the task that entered it. It no longer
  * counts for scopes that were opened inside, either. One that was left, or is zeroed, may be left
  * again. */
@@ -100,6 +103,9 @@ WEIR_API void weir_shield_enter(struct weir_deadline *shield, weir_ns budget);
 
 /* From here to the end of the block, [wait] calls fail with -ETIMEDOUT after `from_now`. */
 #define WEIR_WITHIN(from_now) WEIR__DEADLINE(weir_deadline_enter, from_now)
+
+/* From here to the end of the block, [wait] calls fail with -ETIMEDOUT from the instant `when` on. */
+#define WEIR_UNTIL(when) WEIR__DEADLINE(weir_deadline_enter_at, when)
 
 /* From here to the end of the block, outer cancellation and deadlines are hidden. */
 #define WEIR_SHIELD(budget) WEIR__DEADLINE(weir_shield_enter, budget)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/require.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
 };
 
 #define SLOT_NONE UINT32_MAX
+#define TIME_UNREAD INT64_MIN
 #define GENERATION_MASK ((UINT32_C(1) << WI_TOKEN_GEN_BITS) - 1)
 
 /* ---- slots ---- */
@@ -222,12 +224,12 @@ static unsigned complete_retired(struct wi_engine *engine)
 
 static unsigned run_alarms(struct wi_engine *engine)
 {
-    if (wi_wheel_next(&engine->wheel) == WEIR_FOREVER)
+    if (wi_wheel_empty(&engine->wheel))
         return 0;
     struct wi_list due;
     unsigned count = 0;
     wi_list_init(&due);
-    wi_wheel_expire(&engine->wheel, engine->be->ops->now(engine->be), &due);
+    wi_wheel_expire(&engine->wheel, wi_engine_time(engine), &due);
     for (struct wi_list *node; (node = wi_list_pop_front(&due)) != NULL; count++) {
         struct wi_timer *timer = wi_container_of(node, struct wi_timer, link);
         struct wi_alarm *alarm = wi_container_of(timer, struct wi_alarm, timer);
@@ -260,6 +262,7 @@ unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
         until = WI_ENTER_NOW;
     uint32_t flags = 0;
     int got;
+    engine->time = TIME_UNREAD; /* the next turn begins when this returns */
     do {
         got = enter(engine, until, cqe);
         for (int i = 0; i < got; i++) {
@@ -272,7 +275,7 @@ unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
     return ran + reaped + run_alarms(engine);
 }
 
-weir_ns wi_engine_next(const struct wi_engine *engine)
+weir_ns wi_engine_next(struct wi_engine *engine)
 {
     if (engine->be->more || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
         !wi_list_empty(&engine->uncanceled))
@@ -282,8 +285,14 @@ weir_ns wi_engine_next(const struct wi_engine *engine)
 
 weir_ns wi_engine_after(struct wi_engine *engine, weir_ns from_now)
 {
-    weir_ns now = engine->be->ops->now(engine->be);
-    return from_now > WEIR_FOREVER - now ? WEIR_FOREVER : now + from_now;
+    return wi_ns_add(engine->be->ops->now(engine->be), from_now);
+}
+
+weir_ns wi_engine_time(struct wi_engine *engine)
+{
+    if (engine->time == TIME_UNREAD)
+        engine->time = engine->be->ops->now(engine->be);
+    return engine->time;
 }
 
 /* ---- open and close ---- */
@@ -300,7 +309,7 @@ static void woken(struct wi_engine *engine, struct wi_op *op, int32_t res, bool 
 
 int wi_engine_open(struct wi_engine *engine, struct wi_backend *be)
 {
-    *engine = (struct wi_engine){.be = be, .slot_free_head = SLOT_NONE};
+    *engine = (struct wi_engine){.be = be, .slot_free_head = SLOT_NONE, .time = TIME_UNREAD};
     wi_list_init(&engine->unstaged);
     wi_list_init(&engine->uncanceled);
     wi_list_init(&engine->retired);

@@ -90,6 +90,7 @@ struct wi_engine {
     uint32_t busy;     /* operations that are not idle, `wake` among them */
     struct wi_list unstaged, uncanceled, retired;
     struct wi_wheel wheel;
+    weir_ns time;      /* of the turn, once somebody has asked; see wi_engine_time */
     struct wi_op wake; /* the poll on be->wake_fd, always armed */
     void *wake_word;
     uint32_t flags; /* WI_CQE_* of the completion whose callback runs */
@@ -144,7 +145,11 @@ static inline void wi_alarm_clear(struct wi_engine *engine, struct wi_alarm *ala
 unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until);
 
 /* The instant after which a turn must not block, WI_ENTER_NOW if there is work at hand. */
-weir_ns wi_engine_next(const struct wi_engine *engine);
+weir_ns wi_engine_next(struct wi_engine *engine);
+
+/* The instant of the present turn: the clock, read when it is first asked for after enter returned,
+ * and the same from then on until the next enter. */
+weir_ns wi_engine_time(struct wi_engine *engine);
 
 /* `from_now` after the present instant, saturating at WEIR_FOREVER. */
 weir_ns wi_engine_after(struct wi_engine *engine, weir_ns from_now);

@@ -2,11 +2,14 @@
 /* wheel -- mechanism; the contract and the drawing are in wheel.h. */
 #include "op/wheel.h"
 
+#include <limits.h>
+
 #include "base/require.h"
 
 enum {
     OVERDUE = 0,  /* the slot of what was added in the past */
-    LEVEL_0 = 1,  /* the first slot of level 0; the levels follow one another */
+    ENTERED = 1,  /* the slot of what has yet to come down to levels below that of its old one */
+    LEVEL_0 = 2,  /* the first slot of level 0; the levels follow one another */
     RUNS_MAX = 48 /* sorted runs of 1, 2, 4, ... timers: more than an address space holds */
 };
 
@@ -19,21 +22,27 @@ static struct wi_timer *timer_of(struct wi_list *link)
     return wi_container_of(link, struct wi_timer, link);
 }
 
+/* Where the digits of a level begin, by the highest bit in which an instant differs from the base. */
+#define LEVEL(n)                               \
+    {                                          \
+        (n) * WI_WHEEL_DIGIT, LEVEL_0 + (n)*64 \
+    }
+#define LEVEL_BITS(n) LEVEL(n), LEVEL(n), LEVEL(n), LEVEL(n), LEVEL(n), LEVEL(n)
+static const struct {
+    uint16_t shift, first_slot;
+} level_of[] = {LEVEL_BITS(0), LEVEL_BITS(1), LEVEL_BITS(2), LEVEL_BITS(3), LEVEL_BITS(4),
+                LEVEL_BITS(5), LEVEL_BITS(6), LEVEL_BITS(7), LEVEL_BITS(8), LEVEL_BITS(9),
+                LEVEL(10),     LEVEL(10),     LEVEL(10),     LEVEL(10)};
+
 /* The slot that a deadline has under the present base: the one rule of the wheel. */
-static unsigned slot_of(const struct wi_wheel *wheel, weir_ns deadline)
+static inline unsigned slot_of(const struct wi_wheel *wheel, weir_ns deadline)
 {
-    if (deadline < wheel->base)
+    if (__builtin_expect(deadline < wheel->base, 0))
         return OVERDUE;
     uint64_t differing = (uint64_t)deadline ^ (uint64_t)wheel->base;
-    unsigned level = wi_bits_highest(differing | 1) / WI_WHEEL_DIGIT;
+    unsigned bit = wi_bits_highest(differing | 1);
     uint64_t ordered = (uint64_t)deadline ^ (UINT64_C(1) << 63); /* negative ones come first */
-    unsigned digit = (ordered >> (level * WI_WHEEL_DIGIT)) % 64;
-    return LEVEL_0 + level * 64 + digit;
-}
-
-static bool slot_used(const struct wi_wheel *wheel, unsigned index)
-{
-    return wi_bitmap_has(wheel->used, index);
+    return level_of[bit].first_slot + (ordered >> level_of[bit].shift) % 64;
 }
 
 static void mark_used(struct wi_wheel *wheel, unsigned index)
@@ -49,68 +58,85 @@ static void mark_empty(struct wi_wheel *wheel, unsigned index)
         wheel->used_words &= ~(UINT32_C(1) << (index / WI_BITS_WORD));
 }
 
-/* The slot of the earliest timer, or WI_WHEEL_SLOTS. */
-static unsigned first_used(const struct wi_wheel *wheel)
+/* The slot of the earliest timer, or WI_WHEEL_SLOTS. Removing leaves bits behind; each is cleared
+ * once, here. */
+static unsigned first_used(struct wi_wheel *wheel)
 {
-    if (wheel->used_words == 0)
-        return WI_WHEEL_SLOTS;
-    unsigned word = wi_bits_lowest(wheel->used_words);
-    return word * WI_BITS_WORD + wi_bits_lowest(wheel->used[word]);
-}
-
-static void place(struct wi_wheel *wheel, struct wi_timer *timer)
-{
-    unsigned index = slot_of(wheel, timer->deadline);
-    struct wi_wheel_slot *slot = &wheel->slot[index];
-    if (wi_list_empty(&slot->timers)) {
-        mark_used(wheel, index);
-        slot->earliest = timer->deadline;
-    } else if (timer->deadline < slot->earliest) {
-        slot->earliest = timer->deadline;
+    while (wheel->used_words != 0) {
+        unsigned word = wi_bits_lowest(wheel->used_words);
+        unsigned index = word * WI_BITS_WORD + wi_bits_lowest(wheel->used[word]);
+        if (!wi_list_empty(&wheel->slot[index].timers))
+            return index;
+        mark_empty(wheel, index);
     }
-    wi_list_push_back(&slot->timers, &timer->link);
+    return WI_WHEEL_SLOTS;
 }
 
-/* Whether the link is the head of a slot's list; by its address, the memory is not touched. */
-static bool is_head(const struct wi_wheel *wheel, const struct wi_list *link)
+/* The order of the stores keeps gcc from packing two of them, which takes longer. */
+static inline void put(struct wi_wheel *wheel, unsigned index, struct wi_timer *timer)
 {
-    return (uintptr_t)link - (uintptr_t)wheel->slot < sizeof wheel->slot;
+    struct wi_wheel_slot *slot = &wheel->slot[index];
+    struct wi_list *head = &slot->timers, *last = head->prev;
+    weir_ns deadline = timer->deadline;
+    head->prev = &timer->link;
+    timer->link.next = head;
+    last->next = &timer->link; /* of the head itself, if there is none */
+    timer->link.prev = last;
+    if (last == head) {
+        mark_used(wheel, index);
+        slot->earliest = deadline;
+    } else if (deadline < slot->earliest) {
+        slot->earliest = deadline;
+    }
 }
 
-/* Makes the slot's bookkeeping exact where that is free: when one timer is left in it, or none. */
-static void settle(struct wi_wheel *wheel, struct wi_list *head)
+/* The earliest deadline of a slot that has timers, or an instant before it. Exact where that is
+ * free: when one timer is left. */
+static weir_ns earliest_in(struct wi_wheel *wheel, unsigned index)
 {
-    struct wi_wheel_slot *slot = wi_container_of(head, struct wi_wheel_slot, timers);
-    struct wi_list *first = head->next;
-    if (first == head)
-        mark_empty(wheel, (unsigned)(slot - wheel->slot));
-    else if (first->next == head)
-        slot->earliest = timer_of(first)->deadline;
+    struct wi_wheel_slot *slot = &wheel->slot[index];
+    if (slot->timers.next == slot->timers.prev)
+        slot->earliest = timer_of(slot->timers.next)->deadline;
+    return slot->earliest;
 }
 
-/* Moves the base to `when`, which nothing pending lies before. Only the slot that `when` itself
- * would have is entered: what shared a digit with the old base below it is gone by then. */
-static void advance(struct wi_wheel *wheel, weir_ns when)
+/* Moves the base to `when`, which nothing pending lies before, into a slot that has timers: they
+ * have yet to come down. The levels below are empty, so the slot's level is the end of what is
+ * entered. */
+static void enter(struct wi_wheel *wheel, unsigned index, weir_ns when)
 {
-    unsigned entered = slot_of(wheel, when);
     wheel->base = when;
-    if (!slot_used(wheel, entered))
-        return;
-    struct wi_list movers;
-    wi_list_init(&movers);
-    wi_list_splice_back(&movers, &wheel->slot[entered].timers);
-    mark_empty(wheel, entered);
+    wheel->slot[ENTERED].earliest = wheel->slot[index].earliest;
+    wi_list_splice_back(&wheel->slot[ENTERED].timers, &wheel->slot[index].timers);
+    mark_empty(wheel, index);
+    mark_used(wheel, ENTERED);
+    wheel->entered_end = LEVEL_0 + (index - LEVEL_0) / 64 * 64;
+}
+
+/* Brings timers of the entered slot down, `room` at most; returns how many. */
+static unsigned bring_down(struct wi_wheel *wheel, unsigned room)
+{
     /* The walk is a chain of cache misses. A second one from the rear overlaps with it and warms
      * the other half; after they have met it strays among the timers just moved. */
-    struct wi_list *link = movers.next, *rear = movers.prev;
-    while (link != &movers) {
-        struct wi_list *following = link->next; /* the list itself is left to decay */
+    struct wi_list *movers = &wheel->slot[ENTERED].timers, *rear = movers->prev;
+    struct wi_list *link = movers->next;
+    unsigned moved = 0;
+    while (link != movers && moved < room) {
+        struct wi_list *following = link->next;
         rear = rear->prev;
         __builtin_prefetch(rear);
-        place(wheel, timer_of(link));
-        wheel->steps++;
+        put(wheel, slot_of(wheel, timer_of(link)->deadline), timer_of(link));
+        moved++;
         link = following;
     }
+    movers->next = link;
+    link->prev = movers;
+    if (link == movers) {
+        mark_empty(wheel, ENTERED);
+        wheel->entered_end = 0;
+    }
+    wheel->steps += moved;
+    return moved;
 }
 
 /* Both runs end in NULL and are linked by `next` only; of equals, those of `a` come first. */
@@ -154,21 +180,28 @@ static void sort(struct wi_list *list)
     }
 }
 
-/* Moves the due timers of a slot that is in order of deadlines. */
-static unsigned take_due(struct wi_wheel *wheel, unsigned index, weir_ns now, struct wi_list *due)
+/* Moves due timers of a slot that is in order of deadlines, `room` at most; returns how many. */
+static unsigned take_due(struct wi_wheel *wheel, unsigned index, weir_ns now, unsigned room,
+                         struct wi_list *due)
 {
     struct wi_wheel_slot *slot = &wheel->slot[index];
+    struct wi_list *head = &slot->timers, *end = head->next;
     unsigned taken = 0;
-    struct wi_list *first;
-    while ((first = slot->timers.next) != &slot->timers && timer_of(first)->deadline <= now) {
-        wi_list_remove(first);
-        wi_list_push_back(due, first);
-        taken++;
+    for (; end != head && taken < room && timer_of(end)->deadline <= now; taken++)
+        end = end->next;
+    if (taken > 0) { /* they are a piece of the list, and move as one */
+        struct wi_list *first = head->next, *last = end->prev;
+        head->next = end;
+        end->prev = head;
+        first->prev = due->prev;
+        due->prev->next = first;
+        last->next = due;
+        due->prev = last;
     }
-    if (first == &slot->timers)
+    if (end == head)
         mark_empty(wheel, index);
     else
-        slot->earliest = timer_of(first)->deadline;
+        slot->earliest = timer_of(end)->deadline;
     wheel->steps += taken;
     return taken;
 }
@@ -176,13 +209,12 @@ static unsigned take_due(struct wi_wheel *wheel, unsigned index, weir_ns now, st
 static bool in_order(const struct wi_wheel *wheel, unsigned index)
 {
     const struct wi_list *timers = &wheel->slot[index].timers;
-    bool one_deadline = index >= LEVEL_0 && index < LEVEL_0 + 64;
-    return one_deadline || timers->next == timers->prev;
+    return index < LEVEL_0 + 64 || timers->next == timers->prev; /* level 0: of one deadline each */
 }
 
 void wi_wheel_init(struct wi_wheel *wheel, weir_ns now)
 {
-    *wheel = (struct wi_wheel){.quiet = now, .base = now};
+    *wheel = (struct wi_wheel){.quiet = now, .base = now, .portion = WI_WHEEL_PORTION};
     for (unsigned i = 0; i < WI_WHEEL_SLOTS; i++)
         wi_list_init(&wheel->slot[i].timers);
 }
@@ -191,48 +223,66 @@ void wi_wheel_add(struct wi_wheel *wheel, struct wi_timer *timer, weir_ns deadli
 {
     wi_assert(!wi_timer_armed(timer));
     timer->deadline = deadline;
-    place(wheel, timer);
+    unsigned index = slot_of(wheel, deadline);
+    if (__builtin_expect(index < wheel->entered_end && index != OVERDUE, 0))
+        index = ENTERED; /* behind equal ones that have yet to come down */
+    put(wheel, index, timer);
     if (deadline < wheel->quiet)
         wheel->quiet = deadline;
 }
 
-void wi_wheel_remove(struct wi_wheel *wheel, struct wi_timer *timer)
+/* What is overdue is taken at once, and does not count: see wheel.h. */
+static unsigned take_overdue(struct wi_wheel *wheel, weir_ns now, struct wi_list *due)
 {
-    if (!wi_timer_armed(timer))
-        return;
-    struct wi_list *after = timer->link.next, *before = timer->link.prev;
-    wi_list_remove(&timer->link);
-    /* Few timers are beside the head. Reading a neighbour to count what is left would wait for its
-     * cache line, which the unlinking only writes: a third of the time with a million pending. */
-    if (is_head(wheel, after))
-        settle(wheel, after);
-    else if (is_head(wheel, before))
-        settle(wheel, before);
+    sort(&wheel->slot[OVERDUE].timers);
+    return take_due(wheel, OVERDUE, now, UINT_MAX, due);
+}
+
+/* When something has to be done about the first slot in use. */
+static weir_ns next_in(struct wi_wheel *wheel, unsigned index)
+{
+    if (index == WI_WHEEL_SLOTS)
+        return WEIR_FOREVER;
+    return index == ENTERED ? wheel->base : earliest_in(wheel, index);
 }
 
 unsigned wi_wheel_collect(struct wi_wheel *wheel, weir_ns now, struct wi_list *due)
 {
-    unsigned count = 0, index;
-    while ((index = first_used(wheel)) != WI_WHEEL_SLOTS && wheel->slot[index].earliest <= now) {
-        if (index == OVERDUE)
-            sort(&wheel->slot[index].timers);
-        else if (!in_order(wheel, index)) {
-            advance(wheel, wheel->slot[index].earliest);
-            continue;
+    unsigned count = 0, room = wheel->portion, taken;
+    weir_ns next;
+    for (;;) {
+        unsigned index = first_used(wheel);
+        next = next_in(wheel, index);
+        if (room == 0 || index == WI_WHEEL_SLOTS)
+            break;
+        if (index == ENTERED) {
+            room -= bring_down(wheel, room);
+        } else if (next > now) {
+            if (now <= wheel->base || slot_of(wheel, now) != index)
+                break;
+            enter(wheel, index, now);
+        } else if (index == OVERDUE) {
+            count += take_overdue(wheel, now, due);
+        } else if (in_order(wheel, index)) {
+            taken = take_due(wheel, index, now, room, due);
+            count += taken;
+            room -= taken;
+        } else {
+            enter(wheel, index, next);
         }
-        count += take_due(wheel, index, now, due);
     }
-    if (now > wheel->base)
-        advance(wheel, now);
-    weir_ns next = wi_wheel_next(wheel), lag_end = wheel->base | LAG;
+    if (room > 0 && now > wheel->base) {
+        wheel->base = now;
+        wheel->entered_end = 0;
+    }
+    weir_ns lag_end = wheel->base | LAG;
     wheel->quiet = next < lag_end ? next : lag_end;
     return count;
 }
 
-weir_ns wi_wheel_next(const struct wi_wheel *wheel)
+weir_ns wi_wheel_next(struct wi_wheel *wheel)
 {
-    unsigned index = first_used(wheel);
-    return index == WI_WHEEL_SLOTS ? WEIR_FOREVER : wheel->slot[index].earliest;
+    return next_in(wheel, first_used(wheel));
 }
 
 size_t wi_wheel_audit(const struct wi_wheel *wheel)
@@ -240,11 +290,12 @@ size_t wi_wheel_audit(const struct wi_wheel *wheel)
     size_t pending = 0;
     for (unsigned i = 0; i < WI_WHEEL_SLOTS; i++) {
         const struct wi_wheel_slot *slot = &wheel->slot[i];
-        wi_assert(slot_used(wheel, i) == !wi_list_empty(&slot->timers));
+        wi_assert(wi_bitmap_has(wheel->used, i) || wi_list_empty(&slot->timers));
         for (struct wi_list *link = slot->timers.next; link != &slot->timers; link = link->next) {
             weir_ns deadline = timer_of(link)->deadline;
             wi_assert(link->next->prev == link);
-            wi_assert(slot_of(wheel, deadline) == i);
+            unsigned right = slot_of(wheel, deadline);
+            wi_assert(i == ENTERED ? right > ENTERED && right < wheel->entered_end : right == i);
             wi_assert(slot->earliest <= deadline && wheel->quiet <= deadline);
             pending++;
         }

@@ -76,3 +76,13 @@ void wi_cover_splice(struct wi_cover *cover)
     }
     wi_cover_unlink(cover);
 }
+
+void wi_cover_leave(struct wi_cover *cover, struct wi_task *task)
+{
+    if (task->cover == cover)
+        task->cover = cover->parent;
+    if (wi_list_empty(&cover->children))
+        wi_cover_unlink(cover);
+    else
+        wi_cover_splice(cover);
+}

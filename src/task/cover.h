@@ -84,6 +84,9 @@ static inline void wi_cover_unlink(struct wi_cover *cover)
 /* Takes a node out from above its children, which become its parent's and may see less from now. */
 void wi_cover_splice(struct wi_cover *cover);
 
+/* Ends a block of a task, wherever in its chain it is. */
+void wi_cover_leave(struct wi_cover *cover, struct wi_task *task);
+
 /* Adds marks to a node and tells everything below that they reach. Nothing is run or freed. */
 void wi_cover_mark(struct wi_cover *cover, uint8_t marks);
 

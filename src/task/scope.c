@@ -175,14 +175,6 @@ int weir_scope_result(const struct weir_scope *storage)
     return ((const struct wi_scope *)(const void *)storage)->first_error;
 }
 
-/* Takes a block's node out of the chain of its task, wherever in it it is. */
-static void leave_block(struct wi_task *task, struct wi_cover *cover)
-{
-    if (task->cover == cover)
-        task->cover = cover->parent;
-    wi_cover_splice(cover);
-}
-
 void weir_scope_close(struct weir_scope *storage)
 {
     struct wi_scope *scope = inside(storage);
@@ -192,74 +184,5 @@ void weir_scope_close(struct weir_scope *storage)
     wi_cover_mark(&scope->kids, WI_CANCELED);
     join_all(task, scope);
     wi_cover_unlink(&scope->kids);
-    leave_block(task, &scope->body);
-}
-
-/* ---- deadlines and shields ---- */
-
-static struct wi_deadline *deadline_inside(struct weir_deadline *deadline)
-{
-    return (struct wi_deadline *)(void *)deadline;
-}
-
-static void time_is_up(struct wi_engine *engine, struct wi_alarm *alarm)
-{
-    struct wi_deadline *deadline = wi_container_of(alarm, struct wi_deadline, alarm);
-    (void)engine;
-    wi_cover_mark(&deadline->cover, WI_EXPIRED);
-}
-
-/* Cuts a shield to what the shields around it have left; true if that was less. */
-static bool clip(struct wi_cover *shield)
-{
-    weir_ns until = shield->until;
-    for (const struct wi_cover *at = shield->parent; at != NULL; at = at->parent)
-        if (at->kind == WI_COVER_SHIELD && at->until < until)
-            until = at->until;
-    bool less = until < shield->until;
-    shield->until = until;
-    return less;
-}
-
-static void enter_block(struct wi_deadline *deadline, enum wi_cover_kind kind, weir_ns from_now,
-                        const char *call)
-{
-    struct wi_core *core = wi_core_self;
-    WEIR_REQUIRE(core != NULL && core->current != NULL, "%s outside a task", call);
-    struct wi_task *task = core->current;
-    wi_timer_init(&deadline->alarm.timer);
-    deadline->alarm.fn = time_is_up;
-    deadline->core = core;
-    wi_cover_link(&deadline->cover, task->cover, kind, task);
-    task->cover = &deadline->cover;
-    bool spent = from_now <= 0;
-    deadline->cover.until = wi_engine_after(&core->engine, spent ? 0 : from_now);
-    if (kind == WI_COVER_SHIELD && clip(&deadline->cover))
-        spent = spent || deadline->cover.until <= wi_engine_after(&core->engine, 0);
-    if (spent)
-        wi_cover_mark(&deadline->cover, WI_EXPIRED);
-    else if (deadline->cover.until != WEIR_FOREVER)
-        wi_alarm_set(&core->engine, &deadline->alarm, deadline->cover.until);
-}
-
-void weir_deadline_enter(struct weir_deadline *deadline, weir_ns from_now)
-{
-    enter_block(deadline_inside(deadline), WI_COVER_DEADLINE, from_now, "weir_deadline_enter");
-}
-
-void weir_shield_enter(struct weir_deadline *shield, weir_ns budget)
-{
-    enter_block(deadline_inside(shield), WI_COVER_SHIELD, budget, "weir_shield_enter");
-}
-
-void weir_deadline_leave(struct weir_deadline *storage)
-{
-    struct wi_deadline *deadline = deadline_inside(storage);
-    if (deadline->cover.kind == WI_COVER_NONE)
-        return;
-    struct wi_core *core = wi_core_self;
-    WEIR_REQUIRE(core != NULL && core->current == deadline->cover.task,
-                 "weir_deadline_leave on a deadline that another task entered");
-    wi_alarm_clear(&core->engine, &deadline->alarm);
-    leave_block(core->current, &deadline->cover);
+    wi_cover_leave(&scope->body, task);
 }

@@ -11,6 +11,12 @@ weir_ns weir_now(void)
     return core != NULL ? core->engine.be->ops->now(core->engine.be) : wi_clock_now();
 }
 
+weir_ns weir_turn_time(void)
+{
+    struct wi_core *core = wi_core_self;
+    return core != NULL ? wi_engine_time(&core->engine) : wi_clock_now();
+}
+
 struct sleeper {
     struct wi_wait wait;
     struct wi_alarm alarm;
@@ -29,19 +35,18 @@ int weir_sleep_until(weir_ns when)
     int rc = wi_wait_begin(&task);
     if (rc < 0)
         return rc;
-    struct wi_engine *engine = &task->core->engine;
+    struct wi_wheel *wheel = &task->core->engine.wheel;
     struct sleeper sleeper = {
         .wait = {.interrupt = wi_wait_wake}, .alarm = {.fn = slept}, .task = task};
-    wi_alarm_set(engine, &sleeper.alarm, when);
-    while (wi_timer_armed(&sleeper.alarm.timer)) {
+    wi_wheel_add(wheel, &sleeper.alarm.timer, when);
+    do {
         wi_task_park(task, &sleeper.wait);
+        if (!wi_timer_armed(&sleeper.alarm.timer))
+            return 0; /* also if it was interrupted in the same turn: success wins */
         rc = wi_task_interrupted(task);
-        if (rc < 0)
-            break;
-    }
-    bool over = !wi_timer_armed(&sleeper.alarm.timer);
-    wi_alarm_clear(engine, &sleeper.alarm);
-    return over ? 0 : rc;
+    } while (rc == 0);
+    wi_wheel_remove(wheel, &sleeper.alarm.timer);
+    return rc;
 }
 
 int weir_sleep(weir_ns duration)

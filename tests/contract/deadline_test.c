@@ -203,6 +203,87 @@ CASE(deadline_that_was_left_is_off_the_wheel_at_once)
     CHECK_EQ(net_run(leave_before_it_expires, NULL), 0);
 }
 
+/* ---- deadlines at an instant ---- */
+
+static int expire_at(void *arg)
+{
+    (void)arg;
+    weir_ns when = weir_now() + 2 * WEIR_MS;
+    {
+        WEIR_UNTIL(when);
+        CHECK_EQ(weir_sleep(WEIR_FOREVER), -ETIMEDOUT);
+        CHECK_GE(weir_now(), when); /* I9 */
+        CHECK_EQ(weir_yield(), -ETIMEDOUT);
+    }
+    CHECK_EQ(weir_yield(), 0);
+    {
+        WEIR_UNTIL(WEIR_FOREVER);
+        WEIR_UNTIL(WEIR_FOREVER - 1);
+        CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    }
+    return 0;
+}
+
+CASE(deadline_at_an_instant_expires_there)
+{
+    CHECK_EQ(net_run(expire_at, NULL), 0);
+}
+
+static int enter_past(void *arg)
+{
+    const weir_ns past[] = {weir_now(), weir_now() - 1, 0, -1, INT64_MIN};
+    (void)arg;
+    for (unsigned i = 0; i < sizeof past / sizeof *past; i++) {
+        WEIR_UNTIL(past[i]);
+        CHECK_EQ(weir_yield(), -ETIMEDOUT);
+        CHECK_EQ(wi_wheel_audit(&wi_core_self->engine.wheel), 0);
+    }
+    return weir_yield();
+}
+
+CASE(deadline_at_an_instant_that_is_over_has_expired_at_entry)
+{
+    CHECK_EQ(net_run(enter_past, NULL), 0);
+}
+
+static int receive_nothing(void *arg)
+{
+    const struct net_pair *pair = arg;
+    char byte;
+    return (int)weir_recv(pair->far, &byte, 1);
+}
+
+/* Sixteen tasks wait for one socket each, and the opener for them: all by the one deadline. */
+static int wait_by_one_timer(void *arg)
+{
+    enum { PAIRS = 16 };
+    struct net_pair pair[PAIRS];
+    (void)arg;
+    for (unsigned i = 0; i < PAIRS; i++)
+        pair[i] = net_pair(NET_UNIX, NULL);
+    {
+        WEIR_WITHIN(WEIR_SEC * 1000);
+        WEIR_SCOPE(scope, WEIR_ALL);
+        for (unsigned i = 0; i < PAIRS; i++)
+            CHECK_EQ(weir_spawn(&scope, receive_nothing, &pair[i]), 0);
+        for (unsigned i = 0; i < 4; i++)
+            CHECK_EQ(weir_yield(), 0);
+        CHECK_EQ(weir_scope_live(&scope), PAIRS);
+        CHECK_EQ(wi_wheel_audit(&wi_core_self->engine.wheel), 1);
+    }
+    CHECK_EQ(wi_wheel_audit(&wi_core_self->engine.wheel), 0);
+    for (unsigned i = 0; i < PAIRS; i++) {
+        CHECK_EQ(weir_close(&pair[i].near), 0);
+        CHECK_EQ(weir_close(&pair[i].far), 0);
+    }
+    return 0;
+}
+
+CASE(deadline_is_one_timer_however_many_waits_it_covers)
+{
+    CHECK_EQ(net_run(wait_by_one_timer, NULL), 0);
+}
+
 /* ---- deadlines and scopes ---- */
 
 static int entered_before(void *arg)

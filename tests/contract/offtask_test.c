@@ -78,12 +78,19 @@ static void call_making_and_closing(struct handles *h)
 
 static void call_tasks(struct handles *h)
 {
+    struct weir_interval interval;
+    CHECK_EQ(weir_interval_start(&interval, 1, WEIR_BURST), 0);
     CALL(weir_yield);
     CALL(weir_sleep, 0);
     CALL(weir_sleep, WEIR_SEC);
     CALL(weir_sleep, -1);
     CALL(weir_sleep_until, 0);
     CALL(weir_sleep_until, WEIR_FOREVER);
+    CALL(weir_timeout, WEIR_SEC, must_not_run, NULL);
+    CALL(weir_timeout_at, WEIR_FOREVER, must_not_run, NULL);
+    CALL(weir_after, h->scope, 0, must_not_run, NULL);
+    CALL(weir_at, h->scope, 0, must_not_run, NULL);
+    CALL(weir_interval_wait, &interval);
     CALL(weir_scope_wait, h->scope);
     CALL(weir_spawn, h->scope, must_not_run, NULL);
     CALL(weir_spawn_copy, h->scope, must_not_run, h, sizeof *h);

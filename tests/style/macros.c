@@ -29,6 +29,7 @@ int two_deadlines_and_a_shield(void *arg)
     int rc = weir_spawn(&children, two_deadlines_and_a_shield, arg);
     {
         WEIR_SHIELD(10 * WEIR_MS);
+        WEIR_UNTIL(weir_now() + WEIR_MS);
         return rc < 0 ? rc : weir_scope_wait(&children);
     }
 }

@@ -20,6 +20,7 @@ struct model {
     weir_ns now;
     uint64_t random;
     uint64_t added, removed, idle_wakes;
+    unsigned portion; /* of the wheel, or 0 for its own */
 };
 
 /* splitmix64 (Steele, Lea, Flood 2014) */
@@ -75,11 +76,8 @@ static weir_ns draw_deadline(struct model *m)
     return draw_instant(m, kind < 16 ? 63 : 36);
 }
 
-static void model_add(struct model *m)
+static void model_arm(struct model *m, unsigned number)
 {
-    unsigned number = draw_below(m, TIMERS);
-    if (wi_timer_armed(&m->timer[number]))
-        return;
     weir_ns deadline = draw_deadline(m);
     unsigned at = m->count++;
     for (; at > 0 && m->timer[m->pending[at - 1]].deadline > deadline; at--)
@@ -87,6 +85,13 @@ static void model_add(struct model *m)
     m->pending[at] = number;
     wi_wheel_add(&m->wheel, &m->timer[number], deadline);
     m->added++;
+}
+
+static void model_add(struct model *m)
+{
+    unsigned number = draw_below(m, TIMERS);
+    if (!wi_timer_armed(&m->timer[number]))
+        model_arm(m, number);
 }
 
 /* Favours the earliest: its removal is what makes a slot inexact. */
@@ -102,34 +107,56 @@ static void model_remove(struct model *m)
     m->removed++;
 }
 
+/* What handlers do: one timer is disarmed by the handler of another, some are armed again while the
+ * rest is still to be handled. */
+static void model_handle(struct model *m, const unsigned *collected, unsigned count,
+                         struct wi_list *due)
+{
+    unsigned skipped = draw_below(m, 8);
+    if (skipped < count)
+        wi_wheel_remove(&m->wheel, &m->timer[collected[skipped]]);
+    for (unsigned i = 0; i < count; i++) {
+        if (i == skipped)
+            continue;
+        CHECK_EQ(wi_list_pop_front(due), &m->timer[collected[i]].link);
+        if (draw_below(m, 8) == 0)
+            model_arm(m, collected[i]);
+    }
+    CHECK(wi_list_empty(due));
+}
+
+/* One portion: the first of those that are due, and all of them unless the portion is used up. */
 static void model_expire(struct model *m)
 {
     struct wi_list due;
     wi_list_init(&due);
-    unsigned expected = 0;
-    while (expected < m->count && m->timer[m->pending[expected]].deadline <= m->now)
-        expected++;
-    CHECK_EQ(wi_wheel_expire(&m->wheel, m->now, &due), expected);
-    unsigned skipped = draw_below(m, 8); /* one that is removed before it is handled */
-    if (skipped < expected)
-        wi_wheel_remove(&m->wheel, &m->timer[m->pending[skipped]]);
-    for (unsigned i = 0; i < expected; i++) {
-        if (i != skipped)
-            CHECK_EQ(wi_list_pop_front(&due), &m->timer[m->pending[i]].link);
+    unsigned expected = 0, overdue = 0;
+    uint64_t before = m->wheel.steps;
+    for (; expected < m->count && m->timer[m->pending[expected]].deadline <= m->now; expected++)
+        overdue += m->timer[m->pending[expected]].deadline < m->wheel.base;
+    unsigned count = wi_wheel_expire(&m->wheel, m->now, &due);
+    CHECK_LE(count, expected);
+    CHECK_LE(m->wheel.steps - before, m->wheel.portion + overdue);
+    if (count < expected) {
+        CHECK_GE(m->wheel.steps - before, m->wheel.portion);
+        CHECK_LE(wi_wheel_next(&m->wheel), m->now);
     }
-    CHECK(wi_list_empty(&due));
-    m->count -= expected;
-    memmove(m->pending, &m->pending[expected], m->count * sizeof m->pending[0]);
+    unsigned collected[TIMERS];
+    memcpy(collected, m->pending, count * sizeof m->pending[0]);
+    m->count -= count;
+    memmove(m->pending, &m->pending[count], m->count * sizeof m->pending[0]);
+    model_handle(m, collected, count, &due);
 }
 
 static void model_sleep(struct model *m)
 {
     weir_ns next = wi_wheel_next(&m->wheel);
-    if (next == WEIR_FOREVER || next <= m->now)
+    if (next == WEIR_FOREVER)
         return;
-    bool early = m->count == 0 || m->timer[m->pending[0]].deadline != next;
-    m->now = next;
-    m->idle_wakes += early;
+    if (next > m->now) {
+        m->now = next;
+        m->idle_wakes += m->count == 0 || m->timer[m->pending[0]].deadline != next;
+    }
     model_expire(m);
 }
 
@@ -137,7 +164,7 @@ static void model_check(struct model *m)
 {
     weir_ns earliest = m->count == 0 ? WEIR_FOREVER : m->timer[m->pending[0]].deadline;
     CHECK_LE(wi_wheel_next(&m->wheel), earliest);
-    if (m->removed == 0)
+    if (m->removed == 0 && earliest > m->now && m->portion == 0)
         CHECK_EQ(wi_wheel_next(&m->wheel), earliest);
     CHECK_LE(m->idle_wakes, m->removed);
     CHECK_LE(m->wheel.steps, 11 * m->added);
@@ -147,14 +174,16 @@ static void model_check(struct model *m)
 
 /* Shares of 16; what is left over is expiry after a step of the clock. */
 struct mix {
-    unsigned add, remove, sleep, step_bits_max;
+    unsigned add, remove, sleep, step_bits_max, portion;
 };
 
 static void run_round(struct model *m, weir_ns start, struct mix mix, uint64_t seed)
 {
     printf("seed %llu, start %lld\n", (unsigned long long)seed, (long long)start);
-    *m = (struct model){.now = start, .random = seed};
+    *m = (struct model){.now = start, .random = seed, .portion = mix.portion};
     wi_wheel_init(&m->wheel, start);
+    if (mix.portion > 0)
+        m->wheel.portion = mix.portion;
     for (unsigned i = 0; i < OPERATIONS; i++) {
         unsigned kind = draw_below(m, 16);
         if (kind < mix.add) {
@@ -206,4 +235,15 @@ CASE(wheel_agrees_with_a_sorted_list_under_leaping_time)
 CASE(wheel_agrees_with_a_sorted_list_when_it_alone_wakes_the_loop)
 {
     run_rounds((struct mix){.add = 8, .remove = 0, .sleep = 8, .step_bits_max = 1}, 400);
+}
+
+/* Timers come and go while a slot is still on its way down. */
+CASE(wheel_agrees_with_a_sorted_list_portion_by_portion)
+{
+    run_rounds((struct mix){.add = 6, .remove = 2, .sleep = 2, .step_bits_max = 40, .portion = 1},
+               500);
+    run_rounds((struct mix){.add = 6, .remove = 2, .sleep = 4, .step_bits_max = 24, .portion = 3},
+               600);
+    run_rounds((struct mix){.add = 4, .remove = 0, .sleep = 8, .step_bits_max = 36, .portion = 7},
+               700);
 }

@@ -20,12 +20,24 @@ static struct wi_timer *first_due(struct wi_list *due)
     return wi_container_of(link, struct wi_timer, link);
 }
 
+/* Expires in as many portions as it takes. */
+static unsigned collect(struct wi_wheel *wheel, weir_ns now, struct wi_list *due)
+{
+    unsigned count = 0;
+    uint64_t before;
+    do {
+        before = wheel->steps;
+        count += wi_wheel_expire(wheel, now, due);
+    } while (wi_wheel_next(wheel) <= now && wheel->steps > before);
+    return count;
+}
+
 /* Expires and forgets what was due. */
 static unsigned expire(struct wi_wheel *wheel, weir_ns now)
 {
     struct wi_list due;
     wi_list_init(&due);
-    unsigned count = wi_wheel_expire(wheel, now, &due), seen = 0;
+    unsigned count = collect(wheel, now, &due), seen = 0;
     while (wi_list_pop_front(&due) != NULL)
         seen++;
     CHECK_EQ(count, seen);
@@ -95,7 +107,7 @@ CASE(due_timers_come_in_the_order_of_their_deadlines)
     wi_wheel_init(&wheel, 0);
     for (uint64_t i = 0; i < TIMERS; i++) /* 7919 is prime: each residue once, in no order */
         wi_wheel_add(&wheel, &timers[i], (weir_ns)(i * 7919 % TIMERS) * 12345);
-    CHECK_EQ(wi_wheel_expire(&wheel, HOUR, &due), TIMERS);
+    CHECK_EQ(collect(&wheel, HOUR, &due), TIMERS);
     for (weir_ns i = 0; i < TIMERS; i++)
         CHECK_EQ(first_due(&due)->deadline, i * 12345);
 }
@@ -392,28 +404,104 @@ CASE(removed_timers_leave_nothing_behind)
     CHECK_EQ(wheel.steps, 0);
 }
 
-/* 100 000 deadlines in 65 us, looked at every microsecond: the crowd must not be walked each time.
- * The slots in reach get 64 times smaller with each level, so a call walks little once the crowd
- * has been split, and the sum has the general bound. */
-CASE(crowded_slot_is_not_walked_at_every_call)
+/* 100 000 deadlines in 65 us, looked at every microsecond. They come down in portions, and each comes
+ * down a few times only; the clock stands still while portions are left, as for a busy core. */
+CASE(crowd_comes_down_in_portions_and_in_order)
 {
     enum { TIMERS = 100000, SPAN = 65536 };
     struct wi_timer *timers = timers_new(TIMERS);
     struct wi_wheel wheel;
+    struct wi_list due;
+    wi_list_init(&due);
     wi_wheel_init(&wheel, 0);
-    weir_ns start = HOUR / SPAN * SPAN;
+    weir_ns start = HOUR / SPAN * SPAN, last = 0;
     for (uint64_t i = 0; i < TIMERS; i++)
         wi_wheel_add(&wheel, &timers[i], start + (weir_ns)(i * 48271 % SPAN));
-    unsigned fired = 0, large = 0;
-    for (weir_ns now = start - SPAN; now < start + SPAN + WEIR_US; now += WEIR_US) {
+    unsigned fired = 0;
+    for (weir_ns now = start - SPAN; now < start + SPAN + WEIR_US;) {
         uint64_t before = wheel.steps;
-        fired += expire(&wheel, now);
-        large += wheel.steps - before > TIMERS / 4;
+        fired += wi_wheel_expire(&wheel, now, &due);
+        CHECK_LE(wheel.steps - before, WI_WHEEL_PORTION);
+        while (!wi_list_empty(&due)) {
+            weir_ns deadline = first_due(&due)->deadline;
+            CHECK_LE(deadline, now);
+            CHECK_GE(deadline, last);
+            last = deadline;
+        }
+        now += wi_wheel_next(&wheel) > now ? WEIR_US : 0;
     }
     CHECK_EQ(fired, TIMERS);
-    CHECK_LE(large, 2);
     CHECK_LE(wheel.steps, 5u * TIMERS);
     free(timers);
+}
+
+/* A turn that has room for all of them leaves nothing to the next. */
+CASE(crowd_of_half_a_portion_fires_in_one_call)
+{
+    enum { TIMERS = WI_WHEEL_PORTION / 2 };
+    static struct wi_timer timers[TIMERS];
+    struct wi_wheel wheel;
+    struct wi_list due;
+    wi_list_init(&due);
+    wi_wheel_init(&wheel, 1);
+    for (size_t i = 0; i < TIMERS; i++)
+        wi_wheel_add(&wheel, &timers[i], HOUR);
+    CHECK_EQ(wi_wheel_expire(&wheel, HOUR, &due), TIMERS);
+}
+
+/* The crowd is on its way down when equals come and others leave. */
+CASE(timer_added_behind_a_crowd_on_its_way_down_fires_behind_it)
+{
+    enum { TIMERS = 100 };
+    static struct wi_timer timers[TIMERS];
+    struct wi_timer equal = {0}, earlier = {0}, outside = {0};
+    struct wi_wheel wheel;
+    struct wi_list due;
+    weir_ns start = INT64_C(1) << 36; /* of a slot of 69 s, which the clock enters */
+    wi_list_init(&due);
+    wi_wheel_init(&wheel, 0);
+    wheel.portion = TIMERS / 10;
+    for (size_t i = 0; i < TIMERS; i++)
+        wi_wheel_add(&wheel, &timers[i], start + WEIR_SEC);
+    CHECK_EQ(wi_wheel_expire(&wheel, start, &due), 0);
+    CHECK_EQ(wheel.steps, TIMERS / 10);
+    CHECK_LE(wi_wheel_next(&wheel), start); /* no time to block: the rest has yet to come down */
+    wi_wheel_add(&wheel, &equal, start + WEIR_SEC);
+    wi_wheel_add(&wheel, &earlier, start + WEIR_SEC - 1);
+    wi_wheel_add(&wheel, &outside, start * 2);
+    wi_wheel_remove(&wheel, &timers[0]);
+    wi_wheel_remove(&wheel, &timers[TIMERS - 1]);
+    CHECK_EQ(wi_wheel_audit(&wheel), TIMERS + 1);
+    CHECK_EQ(collect(&wheel, start + WEIR_SEC, &due), TIMERS);
+    CHECK_EQ(first_due(&due), &earlier);
+    for (size_t i = 1; i < TIMERS - 1; i++)
+        CHECK_EQ(first_due(&due), &timers[i]);
+    CHECK_EQ(first_due(&due), &equal);
+    CHECK(wi_list_empty(&due));
+    CHECK_EQ(wi_wheel_next(&wheel), start * 2);
+}
+
+CASE(crowd_that_is_removed_on_its_way_down_leaves_nothing_behind)
+{
+    enum { TIMERS = 100 };
+    static struct wi_timer timers[TIMERS];
+    struct wi_timer after = {0};
+    struct wi_wheel wheel;
+    weir_ns start = INT64_C(1) << 36;
+    wi_wheel_init(&wheel, 0);
+    wheel.portion = TIMERS / 10;
+    for (size_t i = 0; i < TIMERS; i++)
+        wi_wheel_add(&wheel, &timers[i], start + WEIR_SEC);
+    struct wi_list due;
+    wi_list_init(&due);
+    CHECK_EQ(wi_wheel_expire(&wheel, start, &due), 0);
+    for (size_t i = 0; i < TIMERS; i++)
+        wi_wheel_remove(&wheel, &timers[i]);
+    CHECK_EQ(wi_wheel_audit(&wheel), 0);
+    CHECK_EQ(wi_wheel_next(&wheel), WEIR_FOREVER);
+    wi_wheel_add(&wheel, &after, start + 5);
+    CHECK_EQ(expire(&wheel, start + 4), 0);
+    CHECK_EQ(expire(&wheel, start + 5), 1);
 }
 
 CASE(million_timers_of_one_deadline_move_once_and_fire_together)
