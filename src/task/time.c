@@ -21,12 +21,25 @@ struct sleeper {
     struct wi_wait wait;
     struct wi_alarm alarm;
     struct wi_task *task;
+    bool interrupted;
 };
 
 static void slept(struct wi_engine *engine, struct wi_alarm *alarm)
 {
     (void)engine;
     wi_task_wake(wi_container_of(alarm, struct sleeper, alarm)->task);
+}
+
+/* Whichever comes first counts, also where a core was so late that both come in one turn: that is
+ * why the timer goes here, and not when the task runs. */
+static void interrupt_sleep(struct wi_task *task, struct wi_wait *wait)
+{
+    struct sleeper *sleeper = wi_container_of(wait, struct sleeper, wait);
+    if (!wi_timer_armed(&sleeper->alarm.timer))
+        return;
+    wi_wheel_remove(&task->core->engine.wheel, &sleeper->alarm.timer);
+    sleeper->interrupted = true;
+    wi_task_wake(task);
 }
 
 int weir_sleep_until(weir_ns when)
@@ -37,16 +50,20 @@ int weir_sleep_until(weir_ns when)
         return rc;
     struct wi_wheel *wheel = &task->core->engine.wheel;
     struct sleeper sleeper = {
-        .wait = {.interrupt = wi_wait_wake}, .alarm = {.fn = slept}, .task = task};
+        .wait = {.interrupt = interrupt_sleep}, .alarm = {.fn = slept}, .task = task};
     wi_wheel_add(wheel, &sleeper.alarm.timer, when);
-    do {
+    for (;;) {
         wi_task_park(task, &sleeper.wait);
-        if (!wi_timer_armed(&sleeper.alarm.timer))
-            return 0; /* also if it was interrupted in the same turn: success wins */
-        rc = wi_task_interrupted(task);
-    } while (rc == 0);
-    wi_wheel_remove(wheel, &sleeper.alarm.timer);
-    return rc;
+        if (sleeper.interrupted) {
+            rc = wi_task_interrupted(task);
+            if (rc < 0)
+                return rc;
+            sleeper.interrupted = false; /* what interrupted has been taken away again */
+            wi_wheel_add(wheel, &sleeper.alarm.timer, when);
+        } else if (!wi_timer_armed(&sleeper.alarm.timer)) {
+            return 0;
+        }
+    }
 }
 
 int weir_sleep(weir_ns duration)

@@ -303,3 +303,47 @@ CASE(turn_time_of_a_thread_without_a_runtime_is_now)
     CHECK_GE(time, before);
     CHECK_LE(time, weir_now());
 }
+
+struct nap {
+    weir_ns sleep, within;
+    int rc;
+};
+
+static int take_nap(void *arg)
+{
+    struct nap *nap = arg;
+    WEIR_WITHIN(nap->within);
+    nap->rc = weir_sleep(nap->sleep);
+    return 0;
+}
+
+static int stall(void *arg)
+{
+    weir_ns until = weir_now() + 6 * WEIR_MS;
+    (void)arg;
+    while (weir_now() < until)
+        continue;
+    return 0;
+}
+
+static int oversleep(void *arg)
+{
+    struct nap nap[] = {{.sleep = 2 * WEIR_MS, .within = WEIR_MS, .rc = 1},
+                        {.sleep = WEIR_MS, .within = 2 * WEIR_MS, .rc = 1}};
+    WEIR_SCOPE(scope, WEIR_ALL);
+    (void)arg;
+    CHECK_EQ(weir_spawn(&scope, take_nap, &nap[0]), 0);
+    CHECK_EQ(weir_spawn(&scope, take_nap, &nap[1]), 0);
+    CHECK_EQ(weir_spawn(&scope, stall, NULL), 0);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(nap[0].rc, -ETIMEDOUT);
+    CHECK_EQ(nap[1].rc, 0);
+    return 0;
+}
+
+/* A core under another's load was over a second late, and a sleep of a second within a millisecond
+ * came to its end: both were due in one turn, and only that the sleep was over was looked at. */
+CASE(the_first_of_a_sleep_and_its_deadline_counts_also_when_both_are_late)
+{
+    CHECK_EQ(net_run(oversleep, NULL), 0);
+}
