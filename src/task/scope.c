@@ -140,13 +140,18 @@ static uint8_t join_state(const struct wi_task *task, const struct wi_scope *sco
 struct join {
     struct wi_wait wait;
     const struct wi_scope *scope;
+    uint8_t struck; /* what interrupted it and reaches the children too: they may end of it before
+                       the waiter runs, and their end is not the result then */
 };
 
 static void join_interrupted(struct wi_task *task, struct wi_wait *wait)
 {
     struct join *join = wi_container_of(wait, struct join, wait);
     bool covers;
-    if (join_state(task, join->scope, &covers) != 0)
+    uint8_t state = join_state(task, join->scope, &covers);
+    if (covers)
+        join->struck = state;
+    if (state != 0)
         wi_task_wake(task);
 }
 
@@ -187,8 +192,12 @@ int weir_scope_wait(struct weir_scope *storage)
     uint8_t state = join_state(task, scope, &covers);
     while (state == 0 && scope->live > 0) {
         wi_task_park(task, &join.wait);
-        if (scope->live > 0) /* else the result is there, and wins over what came with it */
+        if (join.struck != 0) {
+            state = join.struck;
+            covers = true;
+        } else if (scope->live > 0) { /* else the result is there, and wins */
             state = join_state(task, scope, &covers);
+        }
     }
     task->joining = NULL;
     if (state == 0)

@@ -462,6 +462,47 @@ CASE(scope_wait_that_is_interrupted_already_joins_all_too)
     CHECK_EQ(net_run(interrupt_at_entry, NULL), 0);
 }
 
+static int yield_until_interrupted(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    while (rc == 0)
+        rc = weir_yield();
+    return rc;
+}
+
+static int wait_for_yielders(void *arg)
+{
+    int *rc = arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(weir_spawn(&scope, yield_until_interrupted, NULL), 0);
+    *rc = weir_scope_wait(&scope);
+    CHECK_EQ(weir_scope_live(&scope), 0);
+    return 0;
+}
+
+static int interrupt_a_wait_for_yielders(void *arg)
+{
+    int rc = 1;
+    (void)arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, wait_for_yielders, &rc), 0);
+    CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(weir_yield(), 0);
+    weir_scope_cancel(&scope);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(rc, -ECANCELED);
+    return 0;
+}
+
+/* The children stood before the waiter in the queue, so the cancellation that ended them all had
+ * ended the scope by the time he ran, and he took that for its result: 0, as if all had been well. */
+CASE(scope_wait_gives_what_interrupted_it_although_its_children_ended_of_it_first)
+{
+    CHECK_EQ(net_run(interrupt_a_wait_for_yielders, NULL), 0);
+}
+
 struct finish {
     struct weir_scope *outer;
     int result;
