@@ -704,6 +704,46 @@ CASE(scope_may_be_closed_before_one_that_was_opened_later)
     CHECK_EQ(net_run(close_outer_first, NULL), 0);
 }
 
+struct goodbye {
+    int waits;
+    int rc[3];
+};
+
+/* It would say goodbye for ever, if a cancellation ended only one wait. */
+static int say_goodbye_for_ever(void *arg)
+{
+    struct goodbye *goodbye = arg;
+    while (goodbye->waits < 3)
+        goodbye->rc[goodbye->waits++] = weir_sleep(WEIR_FOREVER);
+    return goodbye->rc[2];
+}
+
+static int win_at_once(void *arg)
+{
+    (void)arg;
+    return weir_yield();
+}
+
+static int race_with_goodbyes(void *arg)
+{
+    struct goodbye goodbye = {0};
+    (void)arg;
+    WEIR_SCOPE(runners, WEIR_FIRST_OK);
+    CHECK_EQ(weir_spawn(&runners, say_goodbye_for_ever, &goodbye), 0);
+    CHECK_EQ(weir_spawn(&runners, win_at_once, NULL), 0);
+    CHECK_EQ(weir_scope_wait(&runners), 1);
+    CHECK_EQ(goodbye.waits, 3);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(goodbye.rc[i], -ECANCELED);
+    return 0;
+}
+
+/* EX14: one-shot cancellation was used up by the first wait, and the goodbye hung. */
+CASE(scope_race_whose_loser_says_a_blocking_goodbye_returns)
+{
+    CHECK_EQ(net_run(race_with_goodbyes, NULL), 0);
+}
+
 /* EX9: each task is the opener of the next one's scope. */
 static int nest(void *arg)
 {
