@@ -16,7 +16,7 @@ from driver.process import Failed  # noqa: E402
 
 BUILD, CASE = sys.argv[1:]
 KEYS = ["name", "contestant", "unit", "best", "median", "target", "ns", "instructions"]
-WEIR_FIGURES = ("switch", "yield.1", "yield.16", "yield.64", "yield.4096", "spawn.run.exit",
+WEIR_FIGURES = ("switch", "yield.alone", "yield.16", "yield.64", "yield.4096", "spawn.run.exit",
                 "spawn.join", "sleep.cancel.join", "cancel.sleeps", "sleep.add.remove.1k",
                 "sleep.add.remove.100k", "deadline.enter.leave", "alarm.set.clear",
                 "mallocs.after.warm-up")

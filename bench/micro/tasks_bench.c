@@ -244,7 +244,7 @@ static void single(const char *name, double target, unsigned operations, slice *
 static int run_all(void *arg)
 {
     (void)arg;
-    yield_among("yield.1", 1, 20);
+    yield_among("yield.alone", 1, 20);
     yield_among("yield.16", 16, 8);
     yield_among("yield.64", 64, 20);
     yield_among("yield.4096", 4096, 15);
