@@ -131,8 +131,8 @@ def case_idle_connections_are_those_of_a_server():
 
 def case_people_get_a_table_with_contestants_side_by_side():
     with Peers(f"echo '{LINE}'") as peers:
-        status, out, err = bench("--contestants", "weir,go", "--instructions", "none", "yield",
-                                 peers=peers)
+        status, out, err = bench("--contestants", "weir,go", "--instructions", "none", "yield.16",
+                                 "yield.4096", peers=peers)
     check_eq(f"exit status ({err})", status, 0)
     rows = [line.split()[:2] for line in out.splitlines() if line.startswith("yield")]
     check_eq("rows", rows, [["yield.16", "weir"], ["yield.16", "go"], ["yield.4096", "weir"]])
