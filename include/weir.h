@@ -6,6 +6,7 @@
 #include "weir/addr.h"
 #include "weir/api.h"
 #include "weir/buf.h"
+#include "weir/claim.h"
 #include "weir/error.h"
 #include "weir/interval.h"
 #include "weir/run.h"

@@ -11,7 +11,14 @@
 
 #include <stdlib.h>
 
-enum { YIELDS = 400000, BATCH = 64, BATCHES = 1500, SPAWNS = BATCH * BATCHES, ALARMS = 100000 };
+enum {
+    YIELDS = 400000,
+    BATCH = 64,
+    BATCHES = 1500,
+    SPAWNS = BATCH * BATCHES,
+    ALARMS = 100000,
+    SLEEPERS = 100000
+};
 
 typedef double slice(void *arg); /* runs one slice, gives the nanoseconds of one operation */
 
@@ -160,6 +167,24 @@ static double cancel_slice(void *arg)
     return elapsed / SPAWNS;
 }
 
+/* So many sleeping tasks are cancelled at once: marked, woken, run, gone. Nothing blocks
+ * in between, so what passes is processor time. */
+static double cancel_all_slice(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    for (int i = 0; i < SLEEPERS; i++)
+        rc |= weir_spawn(&scope, sleep_long, NULL);
+    rc |= weir_yield();
+    weir_ns start = wi_clock_now();
+    weir_scope_cancel(&scope);
+    rc |= weir_scope_wait(&scope);
+    double elapsed = (double)(wi_clock_now() - start);
+    wi_assert(rc == 0);
+    return elapsed / SLEEPERS;
+}
+
 /* One more deadline comes and goes among those of so many sleepers. Theirs are one to sixty minutes
  * away, so that nothing fires; the ones that come and go one to sixty seconds, as timeouts are. */
 struct sleeper {
@@ -219,13 +244,16 @@ static void single(const char *name, double target, unsigned operations, slice *
 static int run_all(void *arg)
 {
     (void)arg;
+    yield_among("yield.alone", 1, 20);
     yield_among("yield.16", 16, 8);
+    yield_among("yield.64", 64, 20);
     yield_among("yield.4096", 4096, 15);
     single("spawn.run.exit", 20, SPAWNS, spawn_slice);
     single("spawn.join", 40, SPAWNS, join_slice);
     single("alarm.set.clear", 0, ALARMS, alarm_slice);
     single("deadline.enter.leave", 0, ALARMS, deadline_slice);
     single("sleep.cancel.join", 0, SPAWNS, cancel_slice);
+    single("cancel.sleeps", 1000, 0, cancel_all_slice);
     sleep_among("sleep.add.remove.1k", 1000);
     sleep_among("sleep.add.remove.100k", 100000);
     sleep_among("sleep.add.remove.1M", 1000000);

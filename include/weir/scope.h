@@ -24,8 +24,9 @@
 WEIR_BEGIN
 
 enum weir_policy {
-    WEIR_ALL,     /* wait for all; their results are theirs */
-    WEIR_FIRST_OK /* the first success cancels the rest; its index is the result */
+    WEIR_ALL,       /* wait for all; their results are theirs */
+    WEIR_FAIL_FAST, /* the first error is the result; it cancels the rest and the opener's waits */
+    WEIR_FIRST_OK   /* the first success cancels the rest; its index is the result */
 };
 
 struct weir_scope {
@@ -41,9 +42,9 @@ WEIR_API void weir_scope_open(struct weir_scope *scope, enum weir_policy policy)
  * nothing on a closed scope. Any task of the same core. */
 WEIR_API void weir_scope_cancel(struct weir_scope *scope);
 
-/* Joins the children; its opener's call. ALL: 0. FIRST_OK: the index, from 0 in order of spawning,
- * of the child that won, else the last error; -ECHILD without any child. The waiter's own
- * interruption is -ECANCELED or -ETIMEDOUT: if it also covers the scope, all children are cancelled
+/* Joins the children; its opener's call. ALL: 0. FAIL_FAST: 0 or the first error of a child.
+ * FIRST_OK: the index, from 0 in order of spawning, of the child that won, else the last error;
+ * -ECHILD without any child. The waiter's own interruption is -ECANCELED or -ETIMEDOUT: if it also covers the scope, all children are cancelled
  * and joined first; only a deadline entered after the scope was opened returns early, with
  * weir_scope_live() > 0. The scope stays open. [wait] */
 WEIR_API WEIR_MUST_USE int weir_scope_wait(struct weir_scope *scope);
@@ -52,10 +53,10 @@ WEIR_API WEIR_MUST_USE int weir_scope_wait(struct weir_scope *scope);
 WEIR_API unsigned weir_scope_live(const struct weir_scope *scope);
 
 /* The first error of a child so far, or 0, under every policy; -ECANCELED that the scope itself
- * caused does not count. May be asked after the scope was closed. */
+ * caused, or weir_task_cancel, does not count. May be asked after the scope was closed. */
 WEIR_API int weir_scope_result(const struct weir_scope *scope);
 
-/* Cancels, joins, unlinks; its opener's call. Parks while children run, immune to cancellation and
+/* Cancels, joins, releases claims and results that nobody took, unlinks; its opener's call. Parks while children run, immune to cancellation and
  * deadlines. A closed or zeroed scope may be closed again. */
 WEIR_API void weir_scope_close(struct weir_scope *scope);
 

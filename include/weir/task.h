@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* weir/task.h -- plain functions as tasks: spawning, yielding. */
+/* weir/task.h -- plain functions as tasks: spawning, naming, waiting, yielding. */
 #ifndef WEIR_TASK_H
 #define WEIR_TASK_H
 
@@ -22,6 +22,43 @@ WEIR_API WEIR_MUST_USE int weir_spawn(struct weir_scope *scope, weir_fn *fn, voi
  * stack. */
 WEIR_API WEIR_MUST_USE int weir_spawn_copy(struct weir_scope *scope, weir_fn *fn, const void *arg,
                                            size_t size);
+
+/* Names a task of a scope. Zero is none. The name is good until somebody has waited for the task or
+ * detached it, and no longer than the scope is open; then every copy gives -EBADF. */
+typedef struct weir_task {
+    uint64_t bits;
+} weir_task;
+
+/* As weir_spawn and weir_spawn_copy, and names the child in *out, which is zeroed on failure. The
+ * result counts in the scope as any child's, and is kept besides: until it is waited for, the task
+ * counts towards the limit of live tasks even when it has ended. -EPERM outside a task. */
+WEIR_API WEIR_MUST_USE int weir_spawn_task(struct weir_scope *scope, weir_fn *fn, void *arg,
+                                           weir_task *out);
+WEIR_API WEIR_MUST_USE int weir_spawn_task_copy(struct weir_scope *scope, weir_fn *fn,
+                                                const void *arg, size_t size, weir_task *out);
+
+/* Waits for the task's end: its result, once, and *task is zeroed. As long as *task is not zeroed an
+ * error is the call's own: the caller's interruption, -EALREADY while another task waits for it,
+ * -EDEADLK for the caller itself, -EBADF, -EXDEV; the handle is then as good as before. [wait] */
+WEIR_API WEIR_MUST_USE int weir_task_wait(weir_task *task);
+
+/* Cancels that task alone and all below its scopes, for good: its [wait] calls fail with -ECANCELED
+ * wherever it is, but under a shield of its own. Returns at once. 1: it was live. 0: it has ended
+ * already. -EBADF, -EXDEV; -EPERM outside a task. */
+WEIR_API int weir_task_cancel(weir_task task);
+
+/* 1: it has ended, and its result is there. 0: not yet. -EBADF, -EXDEV; -EPERM outside a task. */
+WEIR_API WEIR_MUST_USE int weir_task_is_finished(weir_task task);
+
+/* Gives the handle up and zeroes it; the task goes on, and its header goes when it ends. With
+ * `outer` NULL, or the task's own scope, it stays where it is. Else it becomes a child of `outer`,
+ * as if it had been spawned there just now: that scope waits for it, counts its result and gives it
+ * an index, and what covers `outer` covers it. A task that has ended has given its result to its own
+ * scope, and is forgotten. -EINVAL unless `outer` encloses the task's scope: it was opened around it,
+ * by the same task or by one further out. -ECANCELED or -ETIMEDOUT where that covers the children of
+ * one of the two scopes: the task stays and the handle too. -EALREADY while another task waits for
+ * it. -EBADF, -EXDEV; -EPERM outside a task. */
+WEIR_API WEIR_MUST_USE int weir_task_detach(weir_task *task, struct weir_scope *outer);
 
 /* Lets every other runnable task run before this one goes on. 0. [wait] */
 WEIR_API WEIR_MUST_USE int weir_yield(void);

@@ -7,24 +7,14 @@
 #include "base/require.h"
 #include "net/listener.h"
 
-_Static_assert(WI_HANDLE_SLOT_BITS + WI_GENERATION_BITS + 4 + 8 == 64, "a handle is 64 bits");
-
 int wi_handle_find(uint64_t bits, enum wi_handle_kind kind, struct wi_slab_node **out)
 {
     struct wi_core *core = wi_core_self;
     if (core == NULL)
         return -EPERM;
-    if (bits == 0)
-        return -EBADF;
-    if (bits >> 56 != core->id)
-        return -EXDEV;
-    if ((bits >> 52 & 15) != (uint64_t)kind)
-        return -EBADF;
     const struct wi_slab *slab = kind == WI_HANDLE_SOCK ? &core->net->socks : &core->net->listeners;
-    uint32_t slot = (uint32_t)bits & ((UINT32_C(1) << WI_HANDLE_SLOT_BITS) - 1);
-    uint32_t generation = (uint32_t)(bits >> WI_HANDLE_SLOT_BITS) & WI_GENERATION_MAX;
-    *out = wi_slab_find(slab, slot, generation);
-    return *out != NULL ? 0 : -EBADF;
+    *out = wi_handle_in(slab, core->id, kind, bits);
+    return *out != NULL ? 0 : wi_handle_refuse(core->id, bits);
 }
 
 int wi_sock_refuse(weir_sock handle)

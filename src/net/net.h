@@ -5,21 +5,16 @@
  *     open      sockets that somebody may use
  *     closing   sockets on their way out: flushing, lingering, disarming (close.c)
  *
- * A handle is {core 8, kind 4, generation 30, slot 22 bits}. It names its object from the call that
- * made it to the close; the object itself stays until nothing in flight and no parked task can name
- * it (I2).
+ * A handle (base/handle.h) names its object from the call that made it to the close; the object
+ * itself stays until nothing in flight and no parked task can name it (I2).
  */
 #ifndef WI_NET_NET_H
 #define WI_NET_NET_H
 
-#include "base/slab.h"
+#include "base/handle.h"
 #include "net/sock.h"
 #include "task/core.h"
 #include "weir/tcp.h"
-
-enum wi_handle_kind { WI_HANDLE_SOCK = 1, WI_HANDLE_LISTENER = 2 };
-
-#define WI_HANDLE_SLOT_BITS 22
 
 struct wi_net_config {
     uint32_t sockets_max;
@@ -49,8 +44,7 @@ void wi_net_close(struct wi_net *net);
 static inline uint64_t wi_handle(const struct wi_core *core, enum wi_handle_kind kind,
                                  const struct wi_slab_node *node)
 {
-    return (uint64_t)core->id << 56 | (uint64_t)kind << 52 |
-           (uint64_t)node->generation << WI_HANDLE_SLOT_BITS | node->index;
+    return wi_handle_make(core->id, kind, node);
 }
 
 /* The object of a handle: 0, -EBADF for none, stale or another kind, -EXDEV for another core's,
@@ -60,11 +54,8 @@ int wi_handle_find(uint64_t bits, enum wi_handle_kind kind, struct wi_slab_node 
 /* The live socket of a handle of this core, or NULL. */
 static inline struct wi_sock *wi_sock_find(const struct wi_core *core, weir_sock handle)
 {
-    uint32_t slot = (uint32_t)handle.bits & ((UINT32_C(1) << WI_HANDLE_SLOT_BITS) - 1);
-    uint32_t generation = (uint32_t)(handle.bits >> WI_HANDLE_SLOT_BITS) & WI_GENERATION_MAX;
-    if (handle.bits >> 52 != ((uint64_t)core->id << 4 | WI_HANDLE_SOCK))
-        return NULL;
-    struct wi_slab_node *node = wi_slab_find(&core->net->socks, slot, generation);
+    struct wi_slab_node *node =
+        wi_handle_in(&core->net->socks, core->id, WI_HANDLE_SOCK, handle.bits);
     return node == NULL ? NULL : wi_container_of(node, struct wi_sock, node);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/require.h"
+#include "task/claim.h"
 #include "task/sched.h"
 
 int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_core_config *config,
@@ -77,6 +78,8 @@ void wi_core_turn(struct wi_core *core, weir_ns until)
     bool had_tasks = core->root.live > 0;
     deliver(core, wi_inbox_take(&core->inbox));
     wi_sched_run(core);
+    if (__builtin_expect(core->claims.waiting > 0, 0))
+        wi_claims_serve(core); /* only tasks that ran can have made room */
     if (had_tasks && core->root.live == 0)
         until = WI_ENTER_NOW; /* the last task has ended: whoever steps the core has to learn it */
     weir_ns next = wi_engine_next(&core->engine);

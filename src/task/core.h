@@ -22,6 +22,7 @@
 
 #include "base/inbox.h"
 #include "base/log.h"
+#include "base/require.h"
 #include "base/self.h"
 #include "op/engine.h"
 #include "op/pool.h"
@@ -55,6 +56,13 @@ enum { WI_PLACES = 2 };
 
 enum { WI_CORE_AWAKE, WI_CORE_SLEEPING };
 
+/* The line of those who wait for a place among the live tasks; see claim.c. */
+struct wi_claims {
+    uint32_t waiting; /* 0: the rest means nothing */
+    uint32_t tasks_max;
+    struct wi_list line; /* struct claimer */
+};
+
 struct wi_core {
     struct wi_engine engine;
     struct wi_queue ready;
@@ -66,6 +74,7 @@ struct wi_core {
     struct wi_fiber loop_fiber;
     struct wi_fiber *left_fiber; /* of whoever switched last: the one that arrives names it */
     struct wi_slab tasks;
+    struct wi_claims claims; /* tasks in line for a place among them */
     struct wi_stack_pool stacks;
     struct wi_scope root; /* opened by the core itself; main is its child */
     struct wi_pool pool;  /* receive buffers */
@@ -98,6 +107,19 @@ bool wi_core_post(struct wi_core *core, struct wi_message *message);
  * Errors as weir_spawn. */
 int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
                   size_t copy);
+
+/* For calls of tasks that put something into an open scope: the scope, or -EPERM outside a task,
+ * -EXDEV for one of another core. */
+static inline int wi_scope_begin(struct weir_scope *storage, const char *call,
+                                 struct wi_scope **out)
+{
+    const struct wi_core *core = wi_core_self;
+    if (core == NULL || core->current == NULL)
+        return -EPERM;
+    *out = (struct wi_scope *)(void *)storage;
+    WEIR_REQUIRE((*out)->body.kind != WI_COVER_NONE, "%s into a scope that is not open", call);
+    return (*out)->core == core ? 0 : -EXDEV;
+}
 
 /* The entry of every [wait] call: the running task in *out, or -EPERM outside a task, or the
  * interruption. Nothing has happened if it fails. */

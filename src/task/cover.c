@@ -63,6 +63,23 @@ void wi_cover_mark(struct wi_cover *cover, uint8_t marks)
     refresh_below(cover);
 }
 
+void wi_cover_move(struct wi_cover *cover, struct wi_cover *parent)
+{
+    wi_list_remove(&cover->siblings);
+    cover->parent = parent;
+    wi_list_push_back(&parent->children, &cover->siblings);
+    refresh_below(cover);
+}
+
+void wi_cover_cut(struct wi_cover *cover, uint8_t marks)
+{
+    wi_assert(wi_list_empty(&cover->children));
+    wi_cover_unlink(cover);
+    cover->parent = NULL;
+    cover->own |= marks;
+    refresh(cover);
+}
+
 void wi_cover_splice(struct wi_cover *cover)
 {
     struct wi_cover *parent = cover->parent;

@@ -13,7 +13,8 @@
  * is a shield. A task's present node (task->cover) decides what its [wait] calls see, so checking
  * is one load. Whatever changes marks or links pushes the new state down the tree, without
  * recursion, and stops where nothing changes; a parked task whose node changed is told
- * (wi_task_interrupt).
+ * (wi_task_interrupt). One more node may concern a task (task->joining): the body of a scope that it
+ * joins, past whose own marks it looks, or a watch.
  *
  * Nodes live in task headers and in the scopes and deadlines of callers; a node outlives its
  * children, or is spliced out above them. One core's thread.
@@ -35,7 +36,8 @@ enum wi_cover_kind {
     WI_COVER_BODY,
     WI_COVER_KIDS,
     WI_COVER_DEADLINE,
-    WI_COVER_SHIELD
+    WI_COVER_SHIELD,
+    WI_COVER_WATCH /* below a scope's kids, for a task that is no child: what would reach one */
 };
 
 /* Marks. Cancelled goes before expired; pierced is a cancellation that shields do not stop. */
@@ -86,6 +88,12 @@ void wi_cover_splice(struct wi_cover *cover);
 
 /* Ends a block of a task, wherever in its chain it is. */
 void wi_cover_leave(struct wi_cover *cover, struct wi_task *task);
+
+/* Hangs a linked node, with all that is below it, under another parent. */
+void wi_cover_move(struct wi_cover *cover, struct wi_cover *parent);
+
+/* Takes out a node that has no children and leaves the marks on it, for whoever looks later. */
+void wi_cover_cut(struct wi_cover *cover, uint8_t marks);
 
 /* Adds marks to a node and tells everything below that they reach. Nothing is run or freed. */
 void wi_cover_mark(struct wi_cover *cover, uint8_t marks);

@@ -13,9 +13,11 @@
 #include <string.h>
 
 #include "base/fiber.h"
+#include "base/handle.h"
 #include "base/require.h"
 #include "task/core.h"
 #include "task/ctx.h"
+#include "task/handle.h"
 #include "task/loan.h"
 
 enum {
@@ -53,7 +55,7 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct wi_co
 }
 
 /* The task to resume next, marked as running, or NULL for the loop. */
-static inline struct wi_task *pick(struct wi_core *core)
+static inline __attribute__((always_inline)) struct wi_task *pick(struct wi_core *core)
 {
     struct wi_task *task = NULL;
     if (core->run_left > 0) {
@@ -101,19 +103,10 @@ void wi_sched_run(struct wi_core *core)
 
 /* ---- life of a task ---- */
 
-static _Noreturn inline __attribute__((always_inline)) void end_task(struct wi_task *task,
-                                                                     int result)
+/* Puts back the stack that it stands on and goes where there is something to do. */
+static _Noreturn inline __attribute__((always_inline)) void leave_for_good(struct wi_core *core,
+                                                                           struct wi_stack *stack)
 {
-    struct wi_core *core = task->core;
-    WEIR_REQUIRE(task->cover == &task->base,
-                 "a task returned with a scope or deadline of its own still open");
-    if (task->loans > 0)
-        wi_loans_reclaim(task);
-    wi_cover_unlink(&task->base);
-    wi_scope_child_ended(task->scope, task, result);
-    struct wi_stack *stack = task->stack;
-    task->state = WI_TASK_FREE;
-    wi_slab_free(&core->tasks, &task->node);
     wi_stack_put(&core->stacks, stack);
     struct wi_task *next = pick(core);
     struct wi_fiber *to = fiber_of(core, next);
@@ -123,11 +116,60 @@ static _Noreturn inline __attribute__((always_inline)) void end_task(struct wi_t
     wi_ctx_leave(sp);
 }
 
+static inline void tell_scope(struct wi_task *task, int result)
+{
+    wi_cover_unlink(&task->base);
+    wi_scope_child_ended(task->scope, task, result);
+}
+
+static inline void free_header(struct wi_core *core, struct wi_task *task)
+{
+    task->state = WI_TASK_FREE;
+    wi_slab_free(&core->tasks, &task->node);
+}
+
+/* The end of a task that somebody may wait for by handle. */
+static _Noreturn __attribute__((noinline)) void end_handled(struct wi_task *task, int result)
+{
+    struct wi_core *core = task->core;
+    struct wi_stack *stack = task->stack;
+    tell_scope(task, result);
+    if (!wi_handle_ended(task, result))
+        free_header(core, task);
+    leave_for_good(core, stack);
+}
+
+static _Noreturn inline __attribute__((always_inline)) void end_task(struct wi_task *task,
+                                                                     int result)
+{
+    struct wi_core *core = task->core;
+    WEIR_REQUIRE(task->cover == &task->base,
+                 "a task returned with a scope or deadline of its own still open");
+    if (__builtin_expect(task->ties != 0, 0)) {
+        if (task->loans > 0)
+            wi_loans_reclaim(task);
+        if (task->handled)
+            end_handled(task, result);
+    }
+    tell_scope(task, result);
+    struct wi_stack *stack = task->stack;
+    free_header(core, task);
+    leave_for_good(core, stack);
+}
+
 static void task_entry(void *arg)
 {
     struct wi_task *task = arg;
     arrived(task->core, &task->stack->fiber);
     end_task(task, task->fn(task->arg));
+}
+
+void wi_task_discard(struct wi_task *task)
+{
+    wi_scope_let_go(task->scope, task);
+    if (task->state == WI_TASK_CLAIMED)
+        wi_stack_put(&task->core->stacks, task->stack);
+    free_header(task->core, task);
 }
 
 /* Puts a copy of the argument above the task's first frame. */
@@ -139,7 +181,8 @@ static void *copy_argument(struct wi_task *task, const void *arg, size_t size)
     return top;
 }
 
-static struct wi_task *make_task(struct wi_core *core, int *error)
+static inline __attribute__((always_inline)) struct wi_task *make_task(struct wi_core *core,
+                                                                       int *error)
 {
     struct wi_slab_node *node = wi_slab_alloc(&core->tasks);
     if (node == NULL) {
@@ -156,17 +199,22 @@ static struct wi_task *make_task(struct wi_core *core, int *error)
     return task;
 }
 
-int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
-                  size_t copy)
+struct wi_task *wi_task_reserve(struct wi_core *core, int *error)
 {
-    if (scope->kids.state != 0)
-        return wi_cover_error(scope->kids.state);
-    if (copy > core->stacks.stack_bytes / COPY_SHARE)
-        return -E2BIG;
-    int error = 0;
-    struct wi_task *task = make_task(core, &error);
-    if (task == NULL)
-        return error;
+    struct wi_task *task = make_task(core, error);
+    if (task == NULL || task->node.index < WI_HANDLE_SLOTS)
+        return task;
+    wi_stack_put(&core->stacks, task->stack);
+    wi_slab_free(&core->tasks, &task->node);
+    *error = -EAGAIN;
+    return NULL;
+}
+
+static inline __attribute__((always_inline)) void start_task(struct wi_task *task,
+                                                             struct wi_core *core,
+                                                             struct wi_scope *scope, weir_fn *fn,
+                                                             const void *arg, size_t copy)
+{
     void *top = task->stack->top;
     task->core = core;
     task->scope = scope;
@@ -180,12 +228,37 @@ int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, con
     task->wait = NULL;
     task->joining = NULL;
     task->done = 0;
-    task->loans = 0;
+    task->ties = 0;
     wi_cover_link(&task->base, &scope->kids, WI_COVER_TASK, task);
     task->cover = &task->base;
     scope->live++;
     task->state = WI_TASK_QUEUED;
     wi_queue_push_back(&core->ready, &task->ready);
+}
+
+void wi_task_start(struct wi_task *task, struct wi_core *core, struct wi_scope *scope, weir_fn *fn,
+                   const void *arg, size_t copy)
+{
+    start_task(task, core, scope, fn, arg, copy);
+}
+
+int wi_task_copy_check(const struct wi_core *core, size_t copy)
+{
+    return copy > core->stacks.stack_bytes / COPY_SHARE ? -E2BIG : 0;
+}
+
+int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
+                  size_t copy)
+{
+    if (scope->kids.state != 0)
+        return wi_cover_error(scope->kids.state);
+    if (copy > core->stacks.stack_bytes / COPY_SHARE)
+        return -E2BIG;
+    int error = 0;
+    struct wi_task *task = make_task(core, &error);
+    if (task == NULL)
+        return error;
+    start_task(task, core, scope, fn, arg, copy);
     return 0;
 }
 
@@ -257,14 +330,9 @@ size_t weir_done(void)
 
 static int spawn(struct weir_scope *storage, weir_fn *fn, const void *arg, size_t copy)
 {
-    struct wi_scope *scope = (struct wi_scope *)(void *)storage;
-    struct wi_core *core = wi_core_self;
-    if (core == NULL || core->current == NULL)
-        return -EPERM;
-    WEIR_REQUIRE(scope->body.kind != WI_COVER_NONE, "weir_spawn into a scope that is not open");
-    if (scope->core != core)
-        return -EXDEV;
-    return wi_core_spawn(core, scope, fn, arg, copy);
+    struct wi_scope *scope;
+    int rc = wi_scope_begin(storage, "weir_spawn", &scope);
+    return rc < 0 ? rc : wi_core_spawn(scope->core, scope, fn, arg, copy);
 }
 
 int weir_spawn(struct weir_scope *scope, weir_fn *fn, void *arg)

@@ -7,6 +7,7 @@
 
 #include "base/require.h"
 #include "task/core.h"
+#include "task/sched.h"
 
 static struct wi_scope *inside(struct weir_scope *scope)
 {
@@ -35,10 +36,12 @@ void wi_scope_open(struct wi_scope *scope, struct wi_core *core, struct wi_cover
     scope->core = core;
     scope->live = 0;
     scope->spawned = 0;
+    scope->moved = 0;
     scope->winner = -1;
     scope->first_error = 0;
     scope->last_error = 0;
     scope->policy = (uint8_t)policy;
+    scope->held = NULL;
     wi_cover_link(&scope->body, parent, WI_COVER_BODY, task);
     wi_cover_link(&scope->kids, &scope->body, WI_COVER_KIDS, NULL);
 }
@@ -47,36 +50,73 @@ void weir_scope_open(struct weir_scope *storage, enum weir_policy policy)
 {
     struct wi_core *core = wi_core_self;
     WEIR_REQUIRE(core != NULL && core->current != NULL, "weir_scope_open outside a task");
-    WEIR_REQUIRE(policy == WEIR_ALL || policy == WEIR_FIRST_OK, "unknown scope policy %d",
-                 (int)policy);
+    WEIR_REQUIRE((unsigned)policy <= WEIR_FIRST_OK, "unknown scope policy %d", (int)policy);
     struct wi_task *task = core->current;
     struct wi_scope *scope = inside(storage);
     wi_scope_open(scope, core, task->cover, task, policy);
     task->cover = &scope->body;
 }
 
-/* Whether the child only says that it was cancelled, by us: that is no error of its own. */
-static bool is_our_doing(const struct wi_scope *scope, int result)
+/* Whether the child only says that it was cancelled, as somebody asked for: by us, or by its handle.
+ * That is no error of its own. */
+static bool is_as_asked(const struct wi_scope *scope, const struct wi_task *child, int result)
 {
-    uint8_t marks = scope->body.own | scope->kids.own;
+    uint8_t marks = scope->body.own | scope->kids.own | child->base.own;
     return result == -ECANCELED && (marks & WI_CANCELED) != 0;
+}
+
+static void wake_joiner(struct wi_scope *scope)
+{
+    struct wi_task *task = scope->body.task;
+    if (scope->live == 0 && task != NULL && task->joining == &scope->body)
+        wi_task_wake(task);
 }
 
 void wi_scope_child_ended(struct wi_scope *scope, const struct wi_task *child, int result)
 {
     wi_assert(scope->live > 0);
     scope->live--;
-    if (result < 0 && !is_our_doing(scope, result)) {
+    if (result < 0 && !is_as_asked(scope, child, result)) {
         if (scope->first_error == 0)
             scope->first_error = result;
         scope->last_error = result;
+        if (scope->policy == WEIR_FAIL_FAST)
+            wi_cover_mark(&scope->body, WI_CANCELED);
     } else if (result >= 0 && scope->policy == WEIR_FIRST_OK && scope->winner < 0) {
         scope->winner = (int32_t)child->index;
         wi_cover_mark(&scope->kids, WI_CANCELED);
     }
-    struct wi_task *task = scope->body.task;
-    if (scope->live == 0 && task != NULL && task->joining == &scope->body)
-        wi_task_wake(task);
+    wake_joiner(scope);
+}
+
+void wi_scope_child_moved(struct wi_task *child, struct wi_scope *outer)
+{
+    struct wi_scope *scope = child->scope;
+    wi_cover_move(&child->base, &outer->kids);
+    child->scope = outer;
+    child->index = outer->spawned++;
+    outer->live++;
+    scope->moved++;
+    scope->live--;
+    wake_joiner(scope);
+}
+
+void wi_scope_hold(struct wi_scope *scope, struct wi_task *task)
+{
+    struct wi_list *node = &task->base.siblings;
+    if (scope->held == NULL)
+        wi_list_init(node);
+    else
+        wi_list_push_back(scope->held, node);
+    scope->held = node;
+}
+
+void wi_scope_let_go(struct wi_scope *scope, struct wi_task *task)
+{
+    struct wi_list *node = &task->base.siblings;
+    if (scope->held == node)
+        scope->held = node->next == node ? NULL : node->next;
+    wi_list_remove(node);
 }
 
 /* What interrupts the opener's wait for this scope: marks between its present node and the scope's
@@ -100,13 +140,18 @@ static uint8_t join_state(const struct wi_task *task, const struct wi_scope *sco
 struct join {
     struct wi_wait wait;
     const struct wi_scope *scope;
+    uint8_t struck; /* what interrupted it and reaches the children too: they may end of it before
+                       the waiter runs, and their end is not the result then */
 };
 
 static void join_interrupted(struct wi_task *task, struct wi_wait *wait)
 {
     struct join *join = wi_container_of(wait, struct join, wait);
     bool covers;
-    if (join_state(task, join->scope, &covers) != 0)
+    uint8_t state = join_state(task, join->scope, &covers);
+    if (covers)
+        join->struck = state;
+    if (state != 0)
         wi_task_wake(task);
 }
 
@@ -123,11 +168,13 @@ static int result_of(const struct wi_scope *scope)
 {
     if (scope->policy == WEIR_ALL)
         return 0;
+    if (scope->policy == WEIR_FAIL_FAST)
+        return scope->first_error;
     if (scope->winner >= 0)
         return scope->winner;
     if (scope->last_error != 0)
         return scope->last_error;
-    return scope->spawned == 0 ? -ECHILD : -ECANCELED;
+    return scope->spawned == scope->moved ? -ECHILD : -ECANCELED;
 }
 
 int weir_scope_wait(struct weir_scope *storage)
@@ -145,8 +192,12 @@ int weir_scope_wait(struct weir_scope *storage)
     uint8_t state = join_state(task, scope, &covers);
     while (state == 0 && scope->live > 0) {
         wi_task_park(task, &join.wait);
-        if (scope->live > 0) /* else the result is there, and wins over what came with it */
+        if (join.struck != 0) {
+            state = join.struck;
+            covers = true;
+        } else if (scope->live > 0) { /* else the result is there, and wins */
             state = join_state(task, scope, &covers);
+        }
     }
     task->joining = NULL;
     if (state == 0)
@@ -175,6 +226,17 @@ int weir_scope_result(const struct weir_scope *storage)
     return ((const struct wi_scope *)(const void *)storage)->first_error;
 }
 
+/* What is left of a scope without children: claims that nobody spent, ended tasks that nobody waited
+ * for, and tasks in line for a claim, who are sent away. */
+static __attribute__((noinline)) void release_rest(struct wi_scope *scope)
+{
+    while (scope->held != NULL)
+        wi_task_discard(wi_container_of(scope->held, struct wi_task, base.siblings));
+    struct wi_list *watches = &scope->kids.children;
+    while (!wi_list_empty(watches))
+        wi_cover_cut(wi_container_of(watches->next, struct wi_cover, siblings), WI_CANCELED);
+}
+
 void weir_scope_close(struct weir_scope *storage)
 {
     struct wi_scope *scope = inside(storage);
@@ -183,6 +245,8 @@ void weir_scope_close(struct weir_scope *storage)
     struct wi_task *task = opener(scope, "weir_scope_close");
     wi_cover_mark(&scope->kids, WI_CANCELED);
     join_all(task, scope);
+    if (__builtin_expect(scope->held != NULL || !wi_list_empty(&scope->kids.children), 0))
+        release_rest(scope);
     wi_cover_unlink(&scope->kids);
     wi_cover_leave(&scope->body, task);
 }

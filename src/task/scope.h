@@ -16,10 +16,12 @@ struct wi_scope {
     struct wi_core *core;
     uint32_t live;
     uint32_t spawned;
+    uint32_t moved; /* of those: into an outer scope */
     int32_t winner; /* FIRST_OK: index of the first success, or -1 */
     int first_error;
     int last_error;
-    uint8_t policy; /* enum weir_policy */
+    uint8_t policy;       /* enum weir_policy */
+    struct wi_list *held; /* any of a ring of headers that do not run: claims and ended tasks */
 };
 
 struct wi_deadline {
@@ -37,5 +39,12 @@ void wi_scope_open(struct wi_scope *scope, struct wi_core *core, struct wi_cover
 
 /* A child has ended with this result. */
 void wi_scope_child_ended(struct wi_scope *scope, const struct wi_task *child, int result);
+
+/* A child is a child of `outer` from now on, as if spawned there. */
+void wi_scope_child_moved(struct wi_task *child, struct wi_scope *outer);
+
+/* The scope keeps a header that does not run until it is closed, or lets go of it. */
+void wi_scope_hold(struct wi_scope *scope, struct wi_task *task);
+void wi_scope_let_go(struct wi_scope *scope, struct wi_task *task);
 
 #endif /* WI_TASK_SCOPE_H */

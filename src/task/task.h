@@ -2,13 +2,17 @@
 /*
  * task -- headers of tasks, and how they park and wake.
  *
- *     spawn --> QUEUED --> RUNNING --park--> PARKED --wake--> QUEUED
+ *     claim --> CLAIMED ---.
+ *     spawn -------------> QUEUED --> RUNNING --park--> PARKED --wake--> QUEUED
  *                             |  ^              |
  *                             |  '-- latched ---'    a wake that comes while it runs is kept
- *                             '--> free
+ *                             |--> free
+ *                             '--> ENDED --> free    somebody holds a handle and has not waited
  *
  * The header (slab, type-stable) is apart from the stack: the stack goes back when the task ends,
- * the header when its generation moves on. A task belongs to its scope and runs on its core's
+ * the header when its generation moves on: at once, unless a handle is still to be waited for, and
+ * then with that wait or with its scope (handle.c). A CLAIMED header has a stack and nothing to run
+ * yet (claim.c); both kinds that do not run hang in their scope's `held`. A task belongs to its scope and runs on its core's
  * thread. A QUEUED task is on the run queue exactly once; the state changes immediately before it
  * is resumed (R1), and a task that ends takes no wake with it (R2): its header is free, and whoever
  * could wake it has been unlinked by the task itself before it returned.
@@ -32,7 +36,16 @@ struct wi_core;
 struct wi_scope;
 struct wi_task;
 
-enum wi_task_state { WI_TASK_FREE, WI_TASK_QUEUED, WI_TASK_RUNNING, WI_TASK_PARKED };
+struct wi_await;
+
+enum wi_task_state {
+    WI_TASK_FREE,
+    WI_TASK_QUEUED,
+    WI_TASK_RUNNING,
+    WI_TASK_PARKED,
+    WI_TASK_CLAIMED,
+    WI_TASK_ENDED
+};
 
 struct wi_wait {
     void (*interrupt)(struct wi_task *task, struct wi_wait *wait);
@@ -49,15 +62,23 @@ struct wi_task {
     uint8_t state;          /* enum wi_task_state */
     bool latched;           /* woken while it ran: the next park returns at once */
     uint16_t inline_left;   /* completions without a park that it may still take in a row */
-    uint32_t loans;         /* buffers of the pool that it holds */
-    struct wi_cover base;
-    size_t done; /* weir_done() */
+    union {
+        struct {
+            uint16_t loans;   /* buffers of the pool that it holds */
+            uint16_t handled; /* somebody may wait for it by handle */
+        };
+        uint32_t ties; /* not 0: there is more to its end than ending */
+    };
+    struct wi_cover base; /* its `siblings`: in scope->held, while CLAIMED or ENDED */
+    size_t done;          /* weir_done() */
     struct wi_stack *stack;
     struct wi_scope *scope;
     weir_fn *fn;
     void *arg;
-    struct wi_cover *joining; /* body of the scope that it waits for */
+    struct wi_cover *joining; /* another node it is told of: see cover.h */
     uint32_t index;           /* in its scope, by order of spawning */
+    int result;               /* once ENDED */
+    struct wi_await *await;   /* while `handled`: who is parked in weir_task_wait for it, or NULL */
 };
 
 /* Parks the running task until somebody wakes it. `wait` may be NULL: then nothing interrupts. */

@@ -97,6 +97,32 @@ static void call_tasks(struct handles *h)
     CHECK_EQ(weir_done(), 0);
 }
 
+static void call_handles(struct handles *h)
+{
+    weir_task task = {.bits = 1};
+    struct weir_claim claim = {.bits = 1};
+    CALL(weir_spawn_task, h->scope, must_not_run, NULL, &task);
+    CHECK_EQ(task.bits, 0);
+    task.bits = 1;
+    CALL(weir_spawn_task_copy, h->scope, must_not_run, h, sizeof *h, &task);
+    CHECK_EQ(task.bits, 0);
+    CALL(weir_claim, h->scope, &claim);
+    CHECK_EQ(claim.bits, 0);
+    claim.bits = 1;
+    CALL(weir_try_claim, h->scope, &claim);
+    CHECK_EQ(claim.bits, 0);
+    task.bits = claim.bits = 1;
+    CALL(weir_task_wait, &task);
+    CALL(weir_task_cancel, task);
+    CALL(weir_task_is_finished, task);
+    CALL(weir_task_detach, &task, NULL);
+    CALL(weir_spawn_claimed, &claim, must_not_run, NULL);
+    CALL(weir_spawn_claimed_copy, &claim, must_not_run, h, sizeof *h);
+    CALL(weir_claim_release, &claim);
+    CHECK_EQ(task.bits, 1);
+    CHECK_EQ(claim.bits, 1);
+}
+
 /* Not [wait]: what a thread without a runtime gets. */
 static void call_questions(struct handles *h)
 {
@@ -114,6 +140,7 @@ static void call_all(struct handles *h)
     call_stream(h);
     call_making_and_closing(h);
     call_tasks(h);
+    call_handles(h);
     call_questions(h);
 }
 
@@ -188,6 +215,7 @@ static void call_from_the_sink(enum weir_log_level level, const char *msg, void 
     call_stream(h);
     call_making_and_closing(h);
     call_tasks(h);
+    call_handles(h);
 }
 
 static int forget(void *arg)

@@ -462,6 +462,47 @@ CASE(scope_wait_that_is_interrupted_already_joins_all_too)
     CHECK_EQ(net_run(interrupt_at_entry, NULL), 0);
 }
 
+static int yield_until_interrupted(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    while (rc == 0)
+        rc = weir_yield();
+    return rc;
+}
+
+static int wait_for_yielders(void *arg)
+{
+    int *rc = arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(weir_spawn(&scope, yield_until_interrupted, NULL), 0);
+    *rc = weir_scope_wait(&scope);
+    CHECK_EQ(weir_scope_live(&scope), 0);
+    return 0;
+}
+
+static int interrupt_a_wait_for_yielders(void *arg)
+{
+    int rc = 1;
+    (void)arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, wait_for_yielders, &rc), 0);
+    CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(weir_yield(), 0);
+    weir_scope_cancel(&scope);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(rc, -ECANCELED);
+    return 0;
+}
+
+/* The children stood before the waiter in the queue, so the cancellation that ended them all had
+ * ended the scope by the time he ran, and he took that for its result: 0, as if all had been well. */
+CASE(scope_wait_gives_what_interrupted_it_although_its_children_ended_of_it_first)
+{
+    CHECK_EQ(net_run(interrupt_a_wait_for_yielders, NULL), 0);
+}
+
 struct finish {
     struct weir_scope *outer;
     int result;
@@ -661,6 +702,46 @@ static int close_outer_first(void *arg)
 CASE(scope_may_be_closed_before_one_that_was_opened_later)
 {
     CHECK_EQ(net_run(close_outer_first, NULL), 0);
+}
+
+struct goodbye {
+    int waits;
+    int rc[3];
+};
+
+/* It would say goodbye for ever, if a cancellation ended only one wait. */
+static int say_goodbye_for_ever(void *arg)
+{
+    struct goodbye *goodbye = arg;
+    while (goodbye->waits < 3)
+        goodbye->rc[goodbye->waits++] = weir_sleep(WEIR_FOREVER);
+    return goodbye->rc[2];
+}
+
+static int win_at_once(void *arg)
+{
+    (void)arg;
+    return weir_yield();
+}
+
+static int race_with_goodbyes(void *arg)
+{
+    struct goodbye goodbye = {0};
+    (void)arg;
+    WEIR_SCOPE(runners, WEIR_FIRST_OK);
+    CHECK_EQ(weir_spawn(&runners, say_goodbye_for_ever, &goodbye), 0);
+    CHECK_EQ(weir_spawn(&runners, win_at_once, NULL), 0);
+    CHECK_EQ(weir_scope_wait(&runners), 1);
+    CHECK_EQ(goodbye.waits, 3);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(goodbye.rc[i], -ECANCELED);
+    return 0;
+}
+
+/* EX14: one-shot cancellation was used up by the first wait, and the goodbye hung. */
+CASE(scope_race_whose_loser_says_a_blocking_goodbye_returns)
+{
+    CHECK_EQ(net_run(race_with_goodbyes, NULL), 0);
 }
 
 /* EX9: each task is the opener of the next one's scope. */

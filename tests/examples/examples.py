@@ -47,21 +47,28 @@ def contains(got, part):
 
 
 @contextlib.contextmanager
-def echo(address):
-    """The echo example, serving: gives the address that it printed. It must still live at the end
-    and have said nothing more."""
-    server = subprocess.Popen([example("echo"), address], stdout=subprocess.PIPE,
+def serving(name, *args):
+    """An example that serves, and the address that it printed. It must not complain of anything; it
+    is killed unless it has ended by then."""
+    server = subprocess.Popen([example(name), *args], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
     try:
         line = server.stdout.readline().decode()
         if not line.startswith("listening on "):
             raise AssertionError(f"{line!r} {server.communicate(timeout=PATIENCE)!r}")
-        yield line.removeprefix("listening on ").strip()
-        equal(server.poll(), None)
+        yield server, line.removeprefix("listening on ").strip()
     finally:
         server.kill()
         _, said = server.communicate(timeout=PATIENCE)
     equal(said, b"")
+
+
+@contextlib.contextmanager
+def echo(address):
+    """The echo example, serving: gives the address that it printed. It must still live at the end."""
+    with serving("echo", address) as (server, printed):
+        yield printed
+        equal(server.poll(), None)
 
 
 def host_and_port(address):
@@ -353,11 +360,81 @@ def race_of_two_live_has_one_winner():
         raise AssertionError(repr(got.stdout))
 
 
+# ------------------------------------------------------------------------------------- drain --
+
+def ask(sock, text, answer=None):
+    """Sends a text, and receives as much as is wanted back: the same, if nothing else is said."""
+    wanted = text if answer is None else answer
+    sock.sendall(text)
+    got = b""
+    while len(got) < len(wanted) and (part := sock.recv(len(wanted) - len(got))):
+        got += part
+    equal(got, wanted)
+
+
+def next_line(server):
+    return server.stdout.readline().decode()
+
+
+def ends_well(server):
+    equal(server.wait(timeout=PATIENCE), 0)
+
+
+def drain_answers_whole_lines_and_long_ones_in_pieces():
+    long = b"x" * 1500
+    with serving("drain", f"{LOOPBACK}:0") as (server, address), connect(address) as sock:
+        ask(sock, b"one\n")
+        ask(sock, b"two\nthree\n")
+        ask(sock, b"begun", b"")
+        ask(sock, b" and ended\n", b"begun and ended\n")
+        ask(sock, long + b"\n")
+        equal(server.poll(), None)
+
+
+def drain_lets_everybody_finish_after_quit_and_nobody_in():
+    with serving("drain", f"{LOOPBACK}:0") as (server, address), connect(address) as one:
+        with connect(address) as other:
+            ask(one, b"one\n")
+            ask(other, b"please\nquit\n")
+            equal(next_line(server), "draining 2\n")
+            try:
+                connect(address).close()
+                raise AssertionError("somebody came in")
+            except ConnectionRefusedError:
+                pass
+        ask(one, b"still here\n")
+        one.shutdown(socket.SHUT_WR)
+        equal(receive_all(one), b"")  # it went by itself: no goodbye
+        ends_well(server)
+        equal(next_line(server), "")
+
+
+def drain_says_goodbye_to_who_stays():
+    with serving("drain", f"{LOOPBACK}:0") as (server, address):
+        with connect(address) as one, connect(address) as other:
+            ask(one, b"one\nhalf", b"one\n")
+            ask(other, b"quit\n")
+            start = time.monotonic()
+            equal((receive_all(one), receive_all(other)), (b"bye\n", b"bye\n"))
+            if time.monotonic() - start < 0.5:
+                raise AssertionError("nobody got a second to finish")
+        ends_well(server)
+        equal(next_line(server) + next_line(server), "draining 2\ncancelling 2\n")
+
+
+def drain_stops_when_its_time_is_over():
+    with serving("drain", f"{LOOPBACK}:0", "0.2") as (server, address):
+        ends_well(server)
+        equal(next_line(server), "draining 0\n")
+
+
 # -------------------------------------------------------------------------------------- all --
 
 def wrong_arguments_give_the_usage():
     for name, args in (("echo", ()), ("echo", ("a", "b")), ("get", ()), ("get", ("a", "b")),
-                       ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c"))):
+                       ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c")),
+                       ("drain", ()), ("drain", ("a", "b")), ("drain", ("a", "-1")),
+                       ("drain", ("a", "1", "2"))):
         got = run(name, *args)
         equal((name, args, got.returncode), (name, args, 2))
         equal(got.stdout, b"")
@@ -367,7 +444,7 @@ def wrong_arguments_give_the_usage():
 
 def a_bad_address_is_named():
     for bad in ("localhost:80", "127.0.0.1", "127.0.0.1:99999", "[::1]", "unix:", ""):
-        for name, args in (("echo", (bad,)), ("get", (bad,)), ("race", (bad, bad))):
+        for name, args in (("echo", (bad,)), ("get", (bad,)), ("race", (bad, bad)), ("drain", (bad,))):
             got = run(name, *args)
             equal((name, bad, got.returncode), (name, bad, 1))
             equal(got.stdout, b"")
@@ -376,14 +453,14 @@ def a_bad_address_is_named():
 
 def an_unknown_backend_is_named():
     os.environ["WEIR_BACKEND"] = "kqueue"
-    for name, args in (("echo", (":0",)), ("get", (":1",)), ("race", (":1", ":1"))):
+    for name, args in (("echo", (":0",)), ("get", (":1",)), ("race", (":1", ":1")), ("drain", (":0",))):
         got = run(name, *args)
         equal((name, got.returncode), (name, 1))
         contains(got.stderr.decode(), 'WEIR_BACKEND="kqueue": must be auto, uring or epoll')
 
 
 CASES = {name: value for name, value in list(globals().items())
-         if name.startswith(("echo_", "get_", "race_", "wrong_", "a_", "an_")) and callable(value)}
+         if name.startswith(("echo_", "get_", "race_", "drain_", "wrong_", "a_", "an_")) and callable(value)}
 
 
 def main():

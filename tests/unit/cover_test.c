@@ -168,6 +168,24 @@ static void step_unlink(struct forest *forest, int at)
     wi_cover_unlink(cover);
 }
 
+static bool is_below(const struct forest *forest, int at, int top)
+{
+    while (at >= 0 && at != top)
+        at = forest->model[at].parent;
+    return at == top;
+}
+
+/* A task with all that is below it goes to other kids, or stays. */
+static void step_move(struct forest *forest, int at)
+{
+    int to = (int)draw(forest, NODES);
+    bool fits = forest->model[to].used && forest->model[to].kind == WI_COVER_KIDS;
+    if (forest->model[at].kind != WI_COVER_TASK || !fits || is_below(forest, to, at))
+        return;
+    forest->model[at].parent = to;
+    wi_cover_move(&forest->node[at], &forest->node[to]);
+}
+
 static void step_join(struct forest *forest, int at)
 {
     if (forest->model[at].kind == WI_COVER_BODY)
@@ -186,8 +204,10 @@ static void step(struct forest *forest)
         step_mark(forest, at);
     else if (what < 80)
         step_splice(forest, at);
-    else if (what < 90)
+    else if (what < 88)
         step_unlink(forest, at);
+    else if (what < 94)
+        step_move(forest, at);
     else
         step_join(forest, at);
 }
@@ -380,6 +400,27 @@ static void *mark_and_splice_deep(void *arg)
 }
 
 /* A walk that recursed once overflowed here: 200,000 levels on a stack of 128 KiB. */
+CASE(cover_watch_that_is_cut_keeps_its_marks_and_hears_no_more)
+{
+    struct wi_cover kids, watch;
+    struct fake_task fake;
+    init_task(&fake);
+    wi_cover_link(&kids, NULL, WI_COVER_KIDS, NULL);
+    wi_cover_link(&watch, &kids, WI_COVER_WATCH, &fake.task);
+    fake.task.joining = &watch;
+    wi_cover_mark(&kids, WI_EXPIRED);
+    CHECK_EQ(fake.told, 1);
+    CHECK_EQ(watch.state, WI_EXPIRED);
+    wi_cover_cut(&watch, WI_CANCELED);
+    CHECK_EQ(fake.told, 2);
+    CHECK_EQ(watch.state, WI_CANCELED);
+    CHECK_EQ(watch.kind, WI_COVER_NONE);
+    CHECK(wi_list_empty(&kids.children));
+    wi_cover_mark(&kids, WI_PIERCED);
+    CHECK_EQ(fake.told, 2);
+    CHECK_EQ(watch.state, WI_CANCELED);
+}
+
 CASE(cover_chain_of_any_depth_takes_no_stack)
 {
     struct wi_cover *node = calloc(DEEP, sizeof *node);
