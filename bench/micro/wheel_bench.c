@@ -276,13 +276,14 @@ static void measure(uint32_t population, const char *size, double target)
 
 static double deadline_pair(void)
 {
+    enum { PAIRS = DRAWS / 4 };
     double best = 0;
     for (int round = 0; round < ROUNDS; round++) {
         weir_ns start = weir_now();
-        for (int i = 0; i < DRAWS / 4; i++) {
+        for (int i = 0; i < PAIRS; i++) {
             WEIR_WITHIN(WEIR_SEC + i);
         }
-        best = best_of(best, weir_now() - start, DRAWS / 4);
+        best = best_of(best, weir_now() - start, PAIRS);
     }
     return best;
 }

@@ -113,8 +113,9 @@ int weir_task_wait(weir_task *handle)
 {
     struct wi_task *task, *target;
     int rc = wi_wait_begin(&task);
-    if (rc == 0)
-        rc = find(handle->bits, &target);
+    if (rc < 0)
+        return rc;
+    rc = find(handle->bits, &target);
     if (rc < 0)
         return rc;
     if (target == task)

@@ -48,7 +48,7 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct wi_co
 #pragma GCC unroll 8
     for (int line = 0; line < FETCH_LINES; line++)
         __builtin_prefetch(sp + (ptrdiff_t)line * 64);
-    const char *after = (const char *)node->next;
+    const char *after = (const char *)(node->next != NULL ? node->next : node);
 #pragma GCC unroll 4
     for (int line = 0; line < FETCH_HEADER; line++)
         __builtin_prefetch(after + (ptrdiff_t)line * 64);
