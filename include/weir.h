@@ -7,6 +7,7 @@
 #include "weir/api.h"
 #include "weir/buf.h"
 #include "weir/claim.h"
+#include "weir/core.h"
 #include "weir/error.h"
 #include "weir/interval.h"
 #include "weir/run.h"

@@ -5,30 +5,29 @@
  *     turn:  inbox -> run at most run_budget tasks -> publish SLEEPING, re-check -> engine turn
  *            (submit, wait, completions, alarms)
  *
- * A core is opened, stepped and closed on one thread; only wi_core_post may come from others, who
- * see to it that the core is still open. While it is stepped, wi_core_self is that thread's core.
+ * A core is opened, stepped and closed on one thread, of which it is wi_core_self meanwhile. Other
+ * threads post messages through its door (door.h), which says how no kick is lost (R3). Whatever
+ * woke the core, the next turn takes the inbox again (R4), and anything left behind, be it a task
+ * beyond the budget or a message beyond the limit, forbids blocking (R5).
  *
- * Going to sleep without losing a kick (R3): the core stores SLEEPING, fences, looks at the inbox
- * again, then blocks. A sender pushes, fences, and kicks if it reads SLEEPING; only the first one
- * does, because it puts AWAKE. Whatever woke the core, the next turn empties the inbox (R4), and
- * anything left runnable forbids blocking (R5).
+ * An embedded core is stepped now and then by a loop that is not ours. Between two steps it counts
+ * as asleep, so posters ring; whoever makes work for it there says so with wi_core_nudge.
  */
 #ifndef WI_TASK_CORE_H
 #define WI_TASK_CORE_H
 
-#include <stdatomic.h>
-
 #include <errno.h>
 
-#include "base/inbox.h"
 #include "base/log.h"
 #include "base/require.h"
 #include "base/self.h"
 #include "op/engine.h"
 #include "op/pool.h"
+#include "task/door.h"
 #include "task/scope.h"
 #include "task/task.h"
 
+struct weir_core;
 struct wi_net;
 
 /* A message for a core. `fn` runs on its thread, between tasks, and then owns the message. */
@@ -41,6 +40,7 @@ struct wi_core_config {
     struct wi_stack_opts stack;
     size_t recv_pool_bytes;
     unsigned run_budget;
+    unsigned inbox_limit; /* messages a turn; 0: no limit */
     uint32_t tasks_max;
 };
 
@@ -69,7 +69,10 @@ struct wi_core {
     struct wi_task *current; /* NULL in the loop */
     unsigned run_left;       /* tasks that this turn may still resume */
     unsigned run_budget;
+    unsigned inbox_limit;
     uint8_t id;
+    bool outside; /* embedded, and its driver has the thread: it may spawn, cancel, start */
+    bool nudged;  /* since the last turn */
     void *loop_sp;
     struct wi_fiber loop_fiber;
     struct wi_fiber *left_fiber; /* of whoever switched last: the one that arrives names it */
@@ -82,8 +85,9 @@ struct wi_core {
     uint64_t loans_leaked;
     struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_log *log;
-    struct wi_inbox inbox;
-    _Atomic int sleep; /* WI_CORE_AWAKE or WI_CORE_SLEEPING */
+    struct wi_door *door;
+    struct wi_queue backlog; /* messages beyond the limit of a turn */
+    uint64_t resumed;        /* how often tasks were resumed, all told */
 };
 
 /* Makes a core that owns the backend from now on, and makes it this thread's. On failure the
@@ -92,16 +96,50 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
                  struct wi_log *log, uint8_t id);
 
 /* Every task must have ended. Posts fail from here on; messages that were still in the inbox run.
- */
-void wi_core_close(struct wi_core *core);
+ * How many those were. */
+unsigned wi_core_close(struct wi_core *core);
 
 /* One turn; blocks until `until` at most, if there is nothing to do and the last task did not end in
- * this very turn. */
-void wi_core_turn(struct wi_core *core, weir_ns until);
+ * this very turn. How many messages, tasks, completions and alarms it handled. */
+unsigned wi_core_turn(struct wi_core *core, weir_ns until);
 
-/* Hands a message to the core from any thread. False: the core is closing, the message the
- * caller's. */
-bool wi_core_post(struct wi_core *core, struct wi_message *message);
+/* Whether a turn would find something to do at once, messages from other threads apart. */
+static inline bool wi_core_busy(struct wi_core *core)
+{
+    return !wi_queue_empty(&core->ready) || !wi_queue_empty(&core->backlog) ||
+           wi_engine_next(&core->engine) == WI_ENTER_NOW;
+}
+
+/* To be called by whatever makes work for an embedded core while its driver has the thread: makes
+ * the descriptor of the core readable. */
+static inline void wi_core_nudge(struct wi_core *core)
+{
+    if (__builtin_expect(core->outside, 0) && !core->nudged) {
+        core->nudged = true;
+        core->engine.be->ops->wake(core->engine.be);
+    }
+}
+
+/* The core of this thread if a call that needs no task may be made now: by a task, or by the driver
+ * of an embedded core. NULL on other threads and within hooks. */
+static inline struct wi_core *wi_core_callable(void)
+{
+    struct wi_core *core = wi_core_self;
+    return core != NULL && (core->current != NULL || core->outside) ? core : NULL;
+}
+
+/* What lies behind the public name. */
+static inline struct wi_core *wi_core_inside(struct weir_core *core)
+{
+    return (struct wi_core *)(void *)core;
+}
+
+/* Hands a message to the core from any thread while the core is open; who may be late holds its door
+ * instead. False: the core is closing, the message the caller's. */
+static inline bool wi_core_post(struct wi_core *core, struct wi_message *message)
+{
+    return wi_door_post(core->door, &message->node);
+}
 
 /* Starts fn(arg) in a scope of this core; `copy` bytes at arg are put on the task's own stack.
  * Errors as weir_spawn. */

@@ -93,12 +93,15 @@ static __attribute__((noinline)) void hand_over(struct wi_core *core, struct wi_
     arrived(core, from);
 }
 
-void wi_sched_run(struct wi_core *core)
+unsigned wi_sched_run(struct wi_core *core)
 {
+    unsigned budget = core->run_budget; /* a task may change it for the next turn */
     if (wi_queue_empty(&core->ready))
-        return;
-    core->run_left = core->run_budget;
+        return 0;
+    core->run_left = budget;
     hand_over(core, NULL);
+    core->resumed += budget - core->run_left;
+    return budget - core->run_left;
 }
 
 /* ---- life of a task ---- */

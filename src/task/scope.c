@@ -214,6 +214,7 @@ void weir_scope_cancel(struct weir_scope *storage)
         return;
     WEIR_REQUIRE(scope->core == wi_core_self, "weir_scope_cancel from another core");
     wi_cover_mark(&scope->body, WI_CANCELED);
+    wi_core_nudge(scope->core);
 }
 
 unsigned weir_scope_live(const struct weir_scope *storage)
