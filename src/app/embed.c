@@ -75,10 +75,12 @@ int weir_core_run_once(struct weir_core *core, weir_ns max_wait)
         return -EPERM;
     struct wi_core *self = &runtime->core;
     weir_ns until = max_wait > 0 ? wi_engine_after(&self->engine, max_wait) : WI_ENTER_NOW;
+    uint64_t wakes = self->engine.stats.wakes;
     begin_step(runtime);
     unsigned did = wi_core_turn(self, until);
     if (wi_core_busy(self))
         did += wi_core_turn(self, WI_ENTER_NOW);
+    did -= (unsigned)(self->engine.stats.wakes - wakes); /* what they are for counts, not they */
     end_step(runtime);
     return did > INT_MAX ? INT_MAX : (int)did;
 }

@@ -302,6 +302,7 @@ weir_ns wi_engine_time(struct wi_engine *engine)
 static void woken(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more)
 {
     (void)res;
+    engine->stats.wakes++;
     if (more || op->canceled)
         return;
     wi_op_start(engine, op);

@@ -80,6 +80,7 @@ struct wi_engine_stats {
     uint64_t cancels_odd;   /* cancels that ended in another way than found, gone or too late */
     uint64_t retired;       /* completed locally, never staged */
     uint64_t enter_retries; /* EINTR, EAGAIN, EBUSY */
+    uint64_t wakes;         /* reports of the wake-up */
 };
 
 struct wi_engine {

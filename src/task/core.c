@@ -72,6 +72,14 @@ unsigned wi_core_close(struct wi_core *core)
     return late;
 }
 
+void wi_core_nudge_now(struct wi_core *core)
+{
+    if (core->nudged)
+        return;
+    core->nudged = true;
+    core->engine.be->ops->wake(core->engine.be);
+}
+
 static unsigned sleep_until_kicked(struct wi_core *core, weir_ns until)
 {
     if (!wi_door_doze(core->door))

@@ -110,14 +110,14 @@ static inline bool wi_core_busy(struct wi_core *core)
            wi_engine_next(&core->engine) == WI_ENTER_NOW;
 }
 
+__attribute__((cold)) void wi_core_nudge_now(struct wi_core *core);
+
 /* To be called by whatever makes work for an embedded core while its driver has the thread: makes
  * the descriptor of the core readable. */
 static inline void wi_core_nudge(struct wi_core *core)
 {
-    if (__builtin_expect(core->outside, 0) && !core->nudged) {
-        core->nudged = true;
-        core->engine.be->ops->wake(core->engine.be);
-    }
+    if (__builtin_expect(core->outside, 0))
+        wi_core_nudge_now(core);
 }
 
 /* The core of this thread if a call that needs no task may be made now: by a task, or by the driver
