@@ -172,6 +172,13 @@ static void epoll_close(struct wi_backend *be)
     dismantle(e);
 }
 
+/* What waits here is known to nobody but us: the kernel holds no request. */
+static void epoll_abandon(struct wi_backend *be)
+{
+    epoll_of(be)->table.count = 0;
+    epoll_close(be);
+}
+
 static int epoll_watch(struct wi_backend *be, int epoll_fd)
 {
     int rc = wi_watch_fd(epoll_fd, epoll_of(be)->fd);
@@ -191,7 +198,7 @@ static const struct wi_backend_ops epoll_ops = {
     .entropy = epoll_entropy,
     .watch = epoll_watch,
     .close = epoll_close,
-    .abandon = epoll_close, /* the kernel holds no request */
+    .abandon = epoll_abandon,
 };
 
 /* Names the step that failed. */

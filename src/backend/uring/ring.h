@@ -84,4 +84,10 @@ static inline bool wi_ring_must_fetch(const struct wi_ring *ring)
            0;
 }
 
+/* Whether completions found no place in the queue; the kernel keeps them until there is room. */
+static inline bool wi_ring_overflows(const struct wi_ring *ring)
+{
+    return (IO_URING_READ_ONCE(*ring->sq_kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
+}
+
 #endif /* WI_BACKEND_URING_RING_H */

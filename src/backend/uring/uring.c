@@ -70,6 +70,8 @@ int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, uns
     /* The flag may be stale: whoever queues work sets it afterwards, perhaps after we ran that work.
      * An enter that brought nothing is therefore the end; a blocking one runs what is queued. */
     be->more = wi_ring_ready(ring) > 0 || (n > 0 && wi_ring_must_fetch(ring));
+    if (__builtin_expect(wi_ring_overflows(ring), 0))
+        be->overflows++;
     return n > 0 || result >= 0 || result == -ETIME ? n : result;
 }
 
@@ -157,6 +159,13 @@ static void uring_close(struct wi_backend *be)
     free(uring);
 }
 
+/* The kernel goes on with what it holds, in its own time: the area stays mapped for ever. */
+static void uring_abandon(struct wi_backend *be)
+{
+    wi_uring_of(be)->area = (struct wi_area){.memory = NULL};
+    uring_close(be);
+}
+
 static const struct wi_backend_ops uring_ops = {
     .stage = wi_uring_stage,
     .cancel = wi_uring_cancel,
@@ -171,7 +180,7 @@ static const struct wi_backend_ops uring_ops = {
     .entropy = uring_entropy,
     .watch = uring_watch,
     .close = uring_close,
-    .abandon = uring_close, /* the kernel goes on with what it holds, in its own time */
+    .abandon = uring_abandon,
 };
 
 /* ---- open ---- */
