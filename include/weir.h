@@ -13,9 +13,11 @@
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/sock.h"
+#include "weir/stats.h"
 #include "weir/task.h"
 #include "weir/tcp.h"
 #include "weir/time.h"
 #include "weir/timer.h"
+#include "weir/wake.h"
 
 #endif /* WEIR_H */

@@ -28,7 +28,8 @@ struct weir_core;
 WEIR_API WEIR_MUST_USE int weir_core_open(const struct weir_opts *opts, struct weir_core **out);
 
 /* Cancels the root scope, steps until every task and every socket is gone, and frees the core; the
- * thread blocks until then. NULL is closed already. 0, or -EPERM: not the driver's turn. */
+ * thread blocks until then, which weir_stop can bound. NULL is closed already. 0; WEIR_EABANDONED as
+ * weir_run; -EPERM: not the driver's turn. */
 WEIR_API int weir_core_close(struct weir_core *core);
 
 /* One step: waits at most `max_wait` nanoseconds, 0 not at all, WEIR_FOREVER without a limit, while

@@ -68,6 +68,12 @@ int weir_core_open(const struct weir_opts *opts, struct weir_core **out)
     return 0;
 }
 
+/* What turns count in the core. Of a wake-up, what it was for counts, not that it came. */
+static uint64_t handled(const struct wi_core *core)
+{
+    return core->resumed + core->messages - core->engine.stats.wakes;
+}
+
 int weir_core_run_once(struct weir_core *core, weir_ns max_wait)
 {
     struct wi_runtime *runtime = driven(core);
@@ -75,12 +81,12 @@ int weir_core_run_once(struct weir_core *core, weir_ns max_wait)
         return -EPERM;
     struct wi_core *self = &runtime->core;
     weir_ns until = max_wait > 0 ? wi_engine_after(&self->engine, max_wait) : WI_ENTER_NOW;
-    uint64_t wakes = self->engine.stats.wakes;
+    uint64_t before = handled(self);
     begin_step(runtime);
-    unsigned did = wi_core_turn(self, until);
+    uint64_t did = wi_core_turn(self, until);
     if (wi_core_busy(self))
         did += wi_core_turn(self, WI_ENTER_NOW);
-    did -= (unsigned)(self->engine.stats.wakes - wakes); /* what they are for counts, not they */
+    did += handled(self) - before;
     end_step(runtime);
     return did > INT_MAX ? INT_MAX : (int)did;
 }
@@ -112,14 +118,11 @@ int weir_core_close(struct weir_core *core)
     struct wi_runtime *runtime = driven(core);
     if (runtime == NULL)
         return -EPERM;
-    struct wi_core *self = &runtime->core;
     begin_step(runtime);
-    wi_cover_mark(&self->root.body, WI_CANCELED);
-    while (self->root.live > 0)
-        wi_core_turn(self, WEIR_FOREVER);
-    wi_runtime_close(runtime);
+    (void)wi_stop_ask(runtime, 0, WEIR_FOREVER);
+    int rc = wi_stop_finish(runtime);
     free(runtime);
-    return 0;
+    return rc;
 }
 
 struct weir_scope *weir_core_root(struct weir_core *core)

@@ -28,10 +28,10 @@ static int run_main(struct run *run)
     if (rc < 0)
         wi_log(&run->runtime.log, WEIR_LOG_ERROR, "the first task cannot start: %s",
                weir_strerror(rc));
-    while (core->root.live > 0)
-        wi_core_turn(core, WEIR_FOREVER);
-    wi_runtime_close(&run->runtime);
-    return rc < 0 ? rc : run->result;
+    int end = wi_stop_finish(&run->runtime);
+    if (rc < 0 || end < 0)
+        return rc < 0 ? rc : end;
+    return run->runtime.stop.asked ? run->runtime.stop.value : run->result;
 }
 
 int wi_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg, wi_wrap_fn *wrap, void *user)
@@ -53,4 +53,15 @@ int weir_caps(struct weir_caps *out)
         return -EPERM;
     *out = core->engine.be->caps;
     return 0;
+}
+
+int weir_set_run_budget(unsigned tasks)
+{
+    struct wi_core *core = wi_core_callable();
+    if (core == NULL)
+        return -EPERM;
+    int rc = wi_options_check_run_budget(tasks);
+    if (rc == 0)
+        core->run_budget = tasks;
+    return rc;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* runtime -- opening and closing the parts; the picture is in runtime.h. */
+/* runtime -- opening the parts; the picture is in runtime.h. */
 #include "app/runtime.h"
 
 #include <errno.h>
@@ -51,6 +51,12 @@ static int open_core(struct wi_runtime *runtime, struct wi_backend *be)
                   .guard_bytes = (size_t)options->guard_bytes},
         .recv_pool_bytes = (size_t)options->recv_pool_bytes,
         .run_budget = (unsigned)options->run_budget,
+        .inbox_limit = (unsigned)options->inbox_limit,
+        .park_ns_max = options->park_ns_max,
+        .spin_ns = options->spin_ns < 0 ? 0 : options->spin_ns,
+        .never_blocks = options->busy != 0,
+        .on_wake = options->on_wake,
+        .on_wake_user = options->on_wake_user,
         .tasks_max = (uint32_t)options->tasks_max,
     };
     int rc = wi_core_open(&runtime->core, be, &config, &runtime->log, 0);
@@ -92,11 +98,4 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi
     if (rc == 0)
         open_net(runtime);
     return rc;
-}
-
-void wi_runtime_close(struct wi_runtime *runtime)
-{
-    wi_net_close(&runtime->net);
-    (void)wi_core_close(&runtime->core);
-    wi_pollable_close(&runtime->pollable);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runtime -- the parts of one core, opened in order and closed in reverse.
+ * runtime -- the parts of one core, opened in order; stop.h closes them in reverse.
  *
  *     options -> limits -> backend -> core -> net          each step names its failure; what was done
  *                                                          before it is undone
@@ -14,6 +14,7 @@
 
 #include "app/options.h"
 #include "app/run.h"
+#include "app/stop.h"
 #include "base/pollable.h"
 #include "net/net.h"
 #include "task/core.h"
@@ -23,7 +24,7 @@ struct wi_runtime {
     struct wi_options options;
     struct wi_log log;
     struct wi_net net;
-    bool embedded;
+    struct wi_stop stop;
     struct wi_pollable pollable; /* fd -1 until it is asked for */
 };
 
@@ -36,8 +37,5 @@ static inline struct wi_runtime *wi_runtime_of(struct wi_core *core)
  * already. */
 int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi_wrap_fn *wrap,
                     void *user);
-
-/* Closes everything. No task may be left. */
-void wi_runtime_close(struct wi_runtime *runtime);
 
 #endif /* WI_APP_RUNTIME_H */

@@ -5,18 +5,28 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "base/keep.h"
 #include "base/require.h"
 #include "task/claim.h"
 #include "task/sched.h"
 
+enum { SPIN_MIN = 1000 }; /* a watch shorter than that sees nothing */
+
 int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_core_config *config,
                  struct wi_log *log, uint8_t id)
 {
-    *core =
-        (struct wi_core){.run_budget = config->run_budget,
-                         .inbox_limit = config->inbox_limit > 0 ? config->inbox_limit : UINT_MAX,
-                         .log = log,
-                         .id = id};
+    *core = (struct wi_core){
+        .run_budget = config->run_budget,
+        .inbox_limit = config->inbox_limit > 0 ? config->inbox_limit : UINT_MAX,
+        .park_ns_max = config->park_ns_max > 0 ? config->park_ns_max : WEIR_FOREVER,
+        .spin_ns = config->spin_ns,
+        .spin_now = config->spin_ns,
+        .on_wake = config->on_wake,
+        .on_wake_user = config->on_wake_user,
+        .never_blocks = config->never_blocks,
+        .waits_as_asked = config->never_blocks || config->spin_ns > 0 || config->park_ns_max > 0,
+        .log = log,
+        .id = id};
     struct wi_pages pages;
     wi_pages_probe(&pages);
     int rc = wi_stack_pool_init(&core->stacks, &pages, &config->stack);
@@ -29,6 +39,8 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
     rc = core->door == NULL ? -ENOMEM : wi_engine_open(&core->engine, be);
     if (rc < 0)
         goto no_engine;
+    wi_list_init(&core->enders);
+    wi_list_init(&core->wakes);
     wi_slab_init(&core->tasks, sizeof(struct wi_task), config->tasks_max, be->ops->entropy(be));
     wi_scope_open(&core->root, core, NULL, NULL, WEIR_ALL);
     wi_core_self = core;
@@ -44,7 +56,8 @@ no_pool:
 }
 
 /* Gives at most `limit` messages to their functions, what was left behind before first. */
-static unsigned deliver(struct wi_core *core, struct wi_queue fresh, unsigned limit)
+static __attribute__((noinline)) unsigned deliver(struct wi_core *core, struct wi_queue fresh,
+                                                  unsigned limit)
 {
     unsigned count = 0;
     wi_queue_splice_back(&core->backlog, &fresh);
@@ -55,16 +68,61 @@ static unsigned deliver(struct wi_core *core, struct wi_queue fresh, unsigned li
         struct wi_message *message = wi_container_of(node, struct wi_message, node);
         message->fn(core, message);
     }
+    core->messages += count;
+    if (count > 0 && core->on_wake != NULL)
+        core->on_wake(core->on_wake_user);
     return count;
+}
+
+/* Nobody is woken by what comes now; but what is inside has to be let go of. How many messages there
+ * were. */
+static unsigned close_door(struct wi_core *core)
+{
+    unsigned late = deliver(core, wi_door_close(core->door), UINT_MAX);
+    wi_wakes_close(core);
+    return late;
 }
 
 unsigned wi_core_close(struct wi_core *core)
 {
-    unsigned late = deliver(core, wi_door_close(core->door), UINT_MAX);
+    unsigned late = close_door(core);
     wi_assert(core->root.live == 0 && wi_queue_empty(&core->ready));
     wi_engine_close(&core->engine);
     wi_pool_close(&core->pool);
     wi_slab_destroy(&core->tasks);
+    wi_stack_pool_destroy(&core->stacks);
+    wi_door_drop(core->door);
+    core->door = NULL;
+    wi_core_self = NULL;
+    return late;
+}
+
+void wi_core_each_task(struct wi_core *core, void (*fn)(struct wi_task *task, void *arg), void *arg)
+{
+    for (uint32_t i = 0; i < core->tasks.made; i++) {
+        struct wi_slab_node *node = wi_slab_at(&core->tasks, i);
+        struct wi_task *task = wi_container_of(node, struct wi_task, node);
+        if (node->live && task->state != WI_TASK_FREE)
+            fn(task, arg);
+    }
+}
+
+static void quarantine(struct wi_task *task, void *arg)
+{
+    wi_stack_abandon(&((struct wi_core *)arg)->stacks, task->stack);
+}
+
+unsigned wi_core_abandon(struct wi_core *core)
+{
+    wi_core_each_task(core, quarantine, core);
+    for (struct wi_list *at; (at = wi_list_pop_front(&core->enders)) != NULL;) {
+        struct wi_ender *ender = wi_container_of(at, struct wi_ender, link);
+        ender->abandon(core, ender);
+    }
+    unsigned late = close_door(core);
+    wi_engine_abandon(&core->engine);
+    wi_slab_keep(&core->tasks);
+    wi_keep(core->pool.loan);
     wi_stack_pool_destroy(&core->stacks);
     wi_door_drop(core->door);
     core->door = NULL;
@@ -80,7 +138,8 @@ void wi_core_nudge_now(struct wi_core *core)
     core->engine.be->ops->wake(core->engine.be);
 }
 
-static unsigned sleep_until_kicked(struct wi_core *core, weir_ns until)
+static inline __attribute__((always_inline)) unsigned sleep_until_kicked(struct wi_core *core,
+                                                                         weir_ns until)
 {
     if (!wi_door_doze(core->door))
         until = WI_ENTER_NOW;
@@ -89,13 +148,46 @@ static unsigned sleep_until_kicked(struct wi_core *core, weir_ns until)
     return did;
 }
 
+/* Looks again and again until something is there, true, or until the watch is over at *now. */
+static bool watch(struct wi_core *core, weir_ns until, weir_ns *now, unsigned *did)
+{
+    weir_ns end = *now + core->spin_now;
+    do {
+        *did = wi_engine_turn(&core->engine, WI_ENTER_NOW);
+        if (*did > 0 || !wi_inbox_empty(&core->door->inbox)) {
+            core->spin_now =
+                core->spin_now > core->spin_ns / 2 ? core->spin_ns : core->spin_now * 2;
+            return true;
+        }
+        *now = wi_engine_after(&core->engine, 0);
+    } while (*now < end && *now < until);
+    core->spin_now /= 2;
+    return false;
+}
+
+/* Waits as the user asked for: not at all, after a watch, or no longer than so. */
+static __attribute__((noinline)) unsigned wait_as_asked(struct wi_core *core, weir_ns until)
+{
+    unsigned did = 0;
+    if (core->never_blocks || !wi_queue_empty(&core->backlog)) /* R5 */
+        return wi_engine_turn(&core->engine, WI_ENTER_NOW);
+    weir_ns now = wi_engine_after(&core->engine, 0);
+    if (core->spin_now >= SPIN_MIN && watch(core, until, &now, &did))
+        return did;
+    if (until > now && core->park_ns_max < until - now)
+        until = now + core->park_ns_max;
+    did = sleep_until_kicked(core, until);
+    if (core->spin_now < SPIN_MIN && wi_engine_after(&core->engine, 0) - now < core->spin_ns)
+        core->spin_now = core->spin_ns;
+    return did;
+}
+
 unsigned wi_core_turn(struct wi_core *core, weir_ns until)
 {
     bool had_tasks = core->root.live > 0;
-    unsigned did = 0;
-    if (!wi_inbox_empty(&core->door->inbox) || !wi_queue_empty(&core->backlog))
-        did = deliver(core, wi_inbox_take(&core->door->inbox), core->inbox_limit);
-    did += wi_sched_run(core);
+    if (__builtin_expect(!wi_inbox_empty(&core->door->inbox) || !wi_queue_empty(&core->backlog), 0))
+        (void)deliver(core, wi_inbox_take(&core->door->inbox), core->inbox_limit);
+    wi_sched_run(core);
     if (__builtin_expect(core->claims.waiting > 0, 0))
         wi_claims_serve(core); /* only tasks that ran can have made room */
     if (had_tasks && core->root.live == 0)
@@ -103,7 +195,9 @@ unsigned wi_core_turn(struct wi_core *core, weir_ns until)
     weir_ns next = wi_engine_next(&core->engine);
     if (next < until)
         until = next;
-    if (!wi_queue_empty(&core->ready) || !wi_queue_empty(&core->backlog) || until == WI_ENTER_NOW)
-        return did + wi_engine_turn(&core->engine, WI_ENTER_NOW);
-    return did + sleep_until_kicked(core, until);
+    if (!wi_queue_empty(&core->ready) || until == WI_ENTER_NOW)
+        return wi_engine_turn(&core->engine, WI_ENTER_NOW);
+    if (__builtin_expect(core->waits_as_asked || !wi_queue_empty(&core->backlog), 0))
+        return wait_as_asked(core, until);
+    return sleep_until_kicked(core, until);
 }

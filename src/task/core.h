@@ -10,6 +10,10 @@
  * woke the core, the next turn takes the inbox again (R4), and anything left behind, be it a task
  * beyond the budget or a message beyond the limit, forbids blocking (R5).
  *
+ * Before a core sleeps it may watch for a while: a kick costs microseconds, a look nanoseconds. How
+ * long adapts: a watch that saw something doubles it, one in vain halves it, and a sleep that was
+ * shorter than a watch may be begins it anew.
+ *
  * An embedded core is stepped now and then by a loop that is not ours. Between two steps it counts
  * as asleep, so posters ring; whoever makes work for it there says so with wi_core_nudge.
  */
@@ -36,11 +40,26 @@ struct wi_message {
     void (*fn)(struct wi_core *core, struct wi_message *message);
 };
 
+/* A part of the core that has work of its own in flight, beside tasks and sockets. At the end of the
+ * run it is told to stop, is waited for, and, if the kernel does not let go, is given up. */
+struct wi_ender {
+    struct wi_list link;                                        /* in core->enders */
+    void (*stop)(struct wi_core *core, struct wi_ender *ender); /* once, or again */
+    bool (*idle)(const struct wi_ender *ender);
+    void (*abandon)(struct wi_core *core,
+                    struct wi_ender *ender); /* instead of the last completions */
+};
+
 struct wi_core_config {
     struct wi_stack_opts stack;
     size_t recv_pool_bytes;
     unsigned run_budget;
     unsigned inbox_limit; /* messages a turn; 0: no limit */
+    weir_ns park_ns_max;  /* longest wait; 0: WEIR_FOREVER */
+    weir_ns spin_ns;      /* longest watch before a wait */
+    bool never_blocks;
+    weir_hook_fn *on_wake; /* after messages were handled; may be NULL */
+    void *on_wake_user;
     uint32_t tasks_max;
 };
 
@@ -71,8 +90,10 @@ struct wi_core {
     unsigned run_budget;
     unsigned inbox_limit;
     uint8_t id;
-    bool outside; /* embedded, and its driver has the thread: it may spawn, cancel, start */
-    bool nudged;  /* since the last turn */
+    bool never_blocks;
+    bool waits_as_asked; /* a wait is more than to sleep until something happens */
+    bool outside;        /* embedded, and its driver has the thread: it may spawn, cancel, start */
+    bool nudged;         /* since the last turn */
     void *loop_sp;
     struct wi_fiber loop_fiber;
     struct wi_fiber *left_fiber; /* of whoever switched last: the one that arrives names it */
@@ -85,9 +106,16 @@ struct wi_core {
     uint64_t loans_leaked;
     struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_log *log;
+    struct wi_list enders; /* struct wi_ender */
+    struct wi_list wakes;  /* struct weir_wake, open */
     struct wi_door *door;
     struct wi_queue backlog; /* messages beyond the limit of a turn */
     uint64_t resumed;        /* how often tasks were resumed, all told */
+    uint64_t messages;       /* handled */
+    weir_hook_fn *on_wake;
+    void *on_wake_user;
+    weir_ns park_ns_max;
+    weir_ns spin_ns, spin_now; /* watching: at most, and as it pays at present */
 };
 
 /* Makes a core that owns the backend from now on, and makes it this thread's. On failure the
@@ -99,8 +127,18 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
  * How many those were. */
 unsigned wi_core_close(struct wi_core *core);
 
+/* Calls `fn` for every task that has not ended, in no particular order. */
+void wi_core_each_task(struct wi_core *core, void (*fn)(struct wi_task *task, void *arg),
+                       void *arg);
+
+/* Gives the core up with tasks and operations left: they never go on. Stacks, headers and buffers
+ * stay for ever, since the kernel may still write there; everything else is closed. Returns how many
+ * messages were still in the inbox; they run. */
+unsigned wi_core_abandon(struct wi_core *core);
+
 /* One turn; blocks until `until` at most, if there is nothing to do and the last task did not end in
- * this very turn. How many messages, tasks, completions and alarms it handled. */
+ * this very turn. How many completions and alarms it handled; messages and tasks are counted in the
+ * core. */
 unsigned wi_core_turn(struct wi_core *core, weir_ns until);
 
 /* Whether a turn would find something to do at once, messages from other threads apart. */
@@ -171,5 +209,8 @@ static inline int wi_wait_begin(struct wi_task **out)
     *out = task;
     return wi_task_interrupted(task);
 }
+
+/* Closes every wake handle that is still open; wake.c. */
+void wi_wakes_close(struct wi_core *core);
 
 #endif /* WI_TASK_CORE_H */

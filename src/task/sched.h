@@ -12,8 +12,8 @@ struct wi_scope;
 struct wi_task;
 
 /* Resumes runnable tasks in the order of the queue, new and re-queued ones included, until it is
- * empty or the turn's budget is spent; the rest stays at the head. How many resumes that took. */
-unsigned wi_sched_run(struct wi_core *core);
+ * empty or the turn's budget is spent; the rest stays at the head. */
+void wi_sched_run(struct wi_core *core);
 
 /* A header with a stack, counted as a live task, that a handle can name; or NULL and the *error:
  * -EAGAIN at the limit, -ENOMEM. */
