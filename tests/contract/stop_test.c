@@ -16,6 +16,7 @@
 #include "support/net.h"
 #include "support/process.h"
 #include "support/stuck.h"
+#include "task/core.h"
 #include "weir.h"
 
 /* A run whose descriptors are counted; its figures are left in `stats`. */
@@ -452,6 +453,62 @@ CASE(stop_aborts_the_process_where_that_was_asked_for)
     CHECK_EQ(child.signal, SIGABRT);
     CHECK(child_said(&child, "abandoned: accept on descriptor"));
     CHECK(child_said(&child, "1 operations never ended"));
+}
+
+/* ---- parts of a core that have work of their own ---- */
+
+static struct part {
+    struct wi_ender ender;
+    unsigned stops, abandons;
+    bool obeys, ended;
+} part;
+
+static void stop_part(struct wi_core *core, struct wi_ender *ender)
+{
+    CHECK_EQ(core, wi_core_self);
+    CHECK_EQ(ender, &part.ender);
+    part.stops++;
+    part.ended = part.obeys;
+}
+
+static bool part_is_idle(const struct wi_ender *ender)
+{
+    CHECK_EQ(ender, &part.ender);
+    return part.ended;
+}
+
+static void abandon_part(struct wi_core *core, struct wi_ender *ender)
+{
+    CHECK_EQ(core, wi_core_self);
+    CHECK_EQ(ender, &part.ender);
+    part.abandons++;
+}
+
+static int add_a_part(void *arg)
+{
+    part =
+        (struct part){.ender = {.stop = stop_part, .idle = part_is_idle, .abandon = abandon_part},
+                      .obeys = *(bool *)arg};
+    wi_list_push_back(&wi_core_self->enders, &part.ender.link);
+    return 0;
+}
+
+CASE(run_stops_its_parts_and_waits_for_them)
+{
+    bool obeys = true;
+    CHECK_EQ(run(add_a_part, &obeys), 0);
+    CHECK_EQ(part.stops, 1);
+    CHECK_EQ(part.abandons, 0);
+    check_nothing_left();
+}
+
+CASE(run_abandons_a_part_that_never_ends_and_says_so_to_it_once)
+{
+    bool obeys = false;
+    CHECK_EQ(run_with(*WEIR_OPTS(.stop_settle_ns = 5 * WEIR_MS), add_a_part, &obeys),
+             WEIR_EABANDONED);
+    CHECK_EQ(part.stops, 1);
+    CHECK_EQ(part.abandons, 1);
 }
 
 /* ---- messages that come too late ---- */
