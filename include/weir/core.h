@@ -9,9 +9,9 @@
  *     weir_core_close(core);
  *
  * The thread that opens a core drives it: all calls here are that thread's, made outside tasks,
- * hooks and callbacks. It has one core at a time. Between two steps the driver may call weir_spawn
- * and weir_scope_cancel on the root scope, as a task would; tasks, deadlines and sockets do what they
- * do under weir_run. Nothing runs, and no deadline passes, but within a step.
+ * hooks and callbacks. It has one core at a time. Between two steps the driver may spawn into the
+ * root scope, claim places in it, cancel it, and ask for, cancel and detach tasks by their handles, as
+ * a task would, but not wait. Tasks, deadlines and sockets do what they do under weir_run. Nothing runs, and no deadline passes, but within a step.
  */
 #ifndef WEIR_CORE_H
 #define WEIR_CORE_H

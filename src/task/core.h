@@ -163,7 +163,9 @@ static inline void wi_core_nudge(struct wi_core *core)
 static inline struct wi_core *wi_core_callable(void)
 {
     struct wi_core *core = wi_core_self;
-    return core != NULL && (core->current != NULL || core->outside) ? core : NULL;
+    if (core == NULL || __builtin_expect(core->current != NULL, 1))
+        return core;
+    return core->outside ? core : NULL;
 }
 
 /* What lies behind the public name. */
@@ -184,14 +186,16 @@ static inline bool wi_core_post(struct wi_core *core, struct wi_message *message
 int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
                   size_t copy);
 
-/* For calls of tasks that put something into an open scope: the scope, or -EPERM outside a task,
- * -EXDEV for one of another core. */
+/* For calls that put something into an open scope: the scope, or -EPERM where wi_core_callable gives
+ * none, -EXDEV for one of another core. */
 static inline int wi_scope_begin(struct weir_scope *storage, const char *call,
                                  struct wi_scope **out)
 {
-    const struct wi_core *core = wi_core_self;
-    if (core == NULL || core->current == NULL)
+    struct wi_core *core = wi_core_callable();
+    if (core == NULL)
         return -EPERM;
+    if (__builtin_expect(core->current == NULL, 0))
+        wi_core_nudge_now(core);
     *out = (struct wi_scope *)(void *)storage;
     WEIR_REQUIRE((*out)->body.kind != WI_COVER_NONE, "%s into a scope that is not open", call);
     return (*out)->core == core ? 0 : -EXDEV;

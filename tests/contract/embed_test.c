@@ -194,6 +194,72 @@ CASE(embedded_root_can_be_cancelled_between_steps)
     CHECK_EQ(weir_core_close(core), 0);
 }
 
+CASE(embedded_tasks_can_be_asked_for_and_cancelled_between_steps)
+{
+    int result = 1;
+    weir_task task;
+    struct weir_core *core = open_core(NULL);
+    int fd = weir_core_fd(core);
+    CHECK_EQ(weir_spawn_task(weir_core_root(core), sleep_long, &result, &task), 0);
+    settle(core);
+    CHECK_EQ(weir_task_is_finished(task), 0);
+    CHECK(!readable(fd, 0));
+    CHECK_EQ(weir_task_cancel(task), 1);
+    CHECK(readable(fd, PATIENCE_MS));
+    (void)step(core);
+    CHECK_EQ(result, -ECANCELED);
+    CHECK_EQ(weir_task_is_finished(task), 1);
+    CHECK_EQ(weir_task_wait(&task), -EPERM);
+    CHECK_EQ(weir_task_detach(&task, NULL), 0);
+    CHECK_EQ(weir_task_is_finished(task), -EBADF);
+    CHECK_EQ(weir_core_close(core), 0);
+}
+
+struct in_line {
+    struct weir_scope *scope;
+    unsigned served;
+};
+
+static int wait_for_a_place(void *arg)
+{
+    struct in_line *line = arg;
+    struct weir_claim claim;
+    CHECK_EQ(weir_claim(line->scope, &claim), 0);
+    CHECK_EQ(weir_claim_release(&claim), 0);
+    line->served++;
+    return 0;
+}
+
+CASE(embedded_driver_claims_places_as_a_task_does)
+{
+    unsigned count = 0;
+    struct weir_claim claim, other;
+    struct weir_core *core = open_core(WEIR_OPTS(.tasks_max = 2));
+    struct weir_scope *root = weir_core_root(core);
+    struct in_line line = {.scope = root};
+    int fd = weir_core_fd(core);
+    CHECK_EQ(weir_try_claim(root, &claim), 0);
+    spawn(core, wait_for_a_place, &line);
+    CHECK_EQ(weir_try_claim(root, &other), -EAGAIN);
+    settle(core);
+    CHECK(!readable(fd, 0));
+    CHECK_EQ(line.served, 0);
+    CHECK_EQ(weir_spawn_claimed(&claim, count_one, &count), 0);
+    CHECK(readable(fd, PATIENCE_MS));
+    settle(core);
+    CHECK_EQ(count, 1);
+    CHECK_EQ(line.served, 1);
+    CHECK_EQ(weir_try_claim(root, &claim), 0);
+    spawn(core, wait_for_a_place, &line);
+    settle(core);
+    CHECK_EQ(line.served, 1);
+    CHECK_EQ(weir_claim_release(&claim), 0);
+    CHECK(readable(fd, PATIENCE_MS));
+    settle(core);
+    CHECK_EQ(line.served, 2);
+    CHECK_EQ(weir_core_close(core), 0);
+}
+
 /* ---- sockets ---- */
 
 enum { ROUNDS = 2000 };
