@@ -3,13 +3,15 @@
 PREFIX ?= /usr/local
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
-.PHONY: run test bench guard peers lint install clean
+.PHONY: run test soak bench guard peers lint install clean
 .NOTPARALLEL:
 
 run: ; scripts/deps.sh && cmake --preset release && \
 	cmake --build --preset release --target example_echo weir-load && scripts/run.sh
 
 test: ; scripts/deps.sh && cmake --workflow --preset release
+
+soak: ; scripts/deps.sh && cmake --preset release && cmake --build --preset release && scripts/soak.sh
 
 bench: ; scripts/deps.sh bench && cmake --preset release && cmake --build --preset release && \
 	bench/run --out build/bench.jsonl && bench/plot build/bench.jsonl build/bench.svg

@@ -7,14 +7,17 @@
 #include "weir/api.h"
 #include "weir/buf.h"
 #include "weir/claim.h"
+#include "weir/core.h"
 #include "weir/error.h"
 #include "weir/interval.h"
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/sock.h"
+#include "weir/stats.h"
 #include "weir/task.h"
 #include "weir/tcp.h"
 #include "weir/time.h"
 #include "weir/timer.h"
+#include "weir/wake.h"
 
 #endif /* WEIR_H */

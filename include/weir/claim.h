@@ -28,12 +28,12 @@ struct weir_claim {
 WEIR_API WEIR_MUST_USE int weir_claim(struct weir_scope *scope, struct weir_claim *out);
 
 /* The same without waiting: -EAGAIN at the limit, or while others wait for what is free. -EPERM
- * outside a task. */
+ * outside the runtime. */
 WEIR_API WEIR_MUST_USE int weir_try_claim(struct weir_scope *scope, struct weir_claim *out);
 
 /* Starts fn(arg) as a child of the claim's scope and zeroes *claim. Of a claim that holds it cannot
  * fail, not even when the scope is cancelled by now: the child runs all the same and its first [wait]
- * fails. -EBADF, -EXDEV; -EPERM outside a task; the caller still owns `arg` then. */
+ * fails. -EBADF, -EXDEV; -EPERM outside the runtime; the caller still owns `arg` then. */
 WEIR_API WEIR_MUST_USE int weir_spawn_claimed(struct weir_claim *claim, weir_fn *fn, void *arg);
 
 /* As weir_spawn_claimed, with a copy as weir_spawn_copy makes it. -E2BIG, for which it looks at `size`
@@ -42,7 +42,7 @@ WEIR_API WEIR_MUST_USE int weir_spawn_claimed_copy(struct weir_claim *claim, wei
                                                    const void *arg, size_t size);
 
 /* Gives the place back and zeroes *claim. A zeroed claim may be released. 0, -EBADF, -EXDEV; -EPERM
- * outside a task. */
+ * outside the runtime. */
 WEIR_API int weir_claim_release(struct weir_claim *claim);
 
 WEIR_END

@@ -26,6 +26,11 @@ enum weir_log_level {
  * whatever has something to say, must not call weir, and must copy `msg` to keep it. */
 typedef void weir_log_fn(enum weir_log_level level, const char *msg, void *user);
 
+/* Called on the thread of the run, between tasks: [wait] calls give -EPERM there. */
+typedef void weir_hook_fn(void *user);
+
+struct weir_stats; /* weir/stats.h */
+
 /*
  * Zero in any field means its default. WEIR_OPTS fills `size`, so the struct can grow. `backend`
  * and every number have an environment variable, which counts where the field is 0;
@@ -49,6 +54,15 @@ struct weir_opts {
     enum weir_log_level log_level; /* what is less urgent is counted, not written */
     weir_log_fn *log;              /* 0: to stderr, as "weir: text" */
     void *log_user;
+    unsigned inbox_limit;     /* messages of other threads taken per turn */
+    weir_ns park_ns_max;      /* an idle core looks around at least so often; 0: it need not */
+    weir_ns spin_ns;          /* an idle core watches at most so long before it sleeps */
+    unsigned busy;            /* 1: it never sleeps */
+    weir_ns stop_settle_ns;   /* how long nothing may move before the end gives up; -1: for ever */
+    unsigned abandon_aborts;  /* 1: abort rather than give up */
+    struct weir_stats *stats; /* filled at the end, also of a run that gave up; its size is set */
+    weir_hook_fn *on_wake;    /* after messages of other threads came in, before tasks run */
+    void *on_wake_user;
 };
 
 #define WEIR_OPTS(...) (&(struct weir_opts){.size = sizeof(struct weir_opts), __VA_ARGS__})
@@ -63,6 +77,25 @@ WEIR_API void weir_opts_init(struct weir_opts *opts);
  * what kept the runtime from starting: -ENOSYS, -EPERM or -ENOMEM of the required backend, -EMFILE,
  * -ENOMEM; nothing is left of it then. Any thread, any number of times, several threads at once. */
 WEIR_API int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg);
+
+/*
+ * Ends the run; `value` becomes its result. The root scope is cancelled at once: every [wait] call
+ * fails with -ECANCELED, but under a shield, which holds until its budget is spent or `grace`
+ * nanoseconds are over. Then the hard limit pierces shields and ends the budgets of closes; grace 0
+ * is at once, a negative one never. Timers and I/O go on, and the run ends when the last task has
+ * returned and the last operation has ended. What the kernel does not end, although nothing has moved
+ * for stop_settle_ns after the limit, is abandoned: its tasks never go on, their memory stays for
+ * ever, the log says what it was, and weir_run returns WEIR_EABANDONED.
+ *
+ * 1 the first time. Later calls give 0; the first value stays, the earlier limit counts: so a second
+ * signal can call weir_stop(0, 0). -EPERM outside the runtime. Tasks, and the driver of an embedded
+ * core.
+ */
+WEIR_API int weir_stop(int value, weir_ns grace);
+
+/* Sets the option run_budget for the turns to come, within its limits: 0 or -EINVAL; -EPERM outside
+ * the runtime. Tasks, and the driver of an embedded core. */
+WEIR_API WEIR_MUST_USE int weir_set_run_budget(unsigned tasks);
 
 /* What the kernel gave: each was tried at the start. Bits that epoll cannot have stay 0 there.
  * io_uring_setup(2), io_uring_enter(2), io_uring_register(2), epoll_pwait2(2) */

@@ -14,7 +14,7 @@ typedef int weir_fn(void *arg);
  * runs later, never inside this call. A spawned task always runs, if only to see its first [wait]
  * fail, so it may own what it is handed. Never parks: -EAGAIN at the limit of live tasks, -ENOMEM,
  * -ECANCELED or -ETIMEDOUT where that covers the scope's children already, -EXDEV for a scope of
- * another core, -EPERM outside a task; the caller still owns `arg` then. */
+ * another core, -EPERM outside the runtime; the caller still owns `arg` then. */
 WEIR_API WEIR_MUST_USE int weir_spawn(struct weir_scope *scope, weir_fn *fn, void *arg);
 
 /* As weir_spawn, but the child gets its own copy of `size` bytes at `arg`, on its own stack and
@@ -31,7 +31,7 @@ typedef struct weir_task {
 
 /* As weir_spawn and weir_spawn_copy, and names the child in *out, which is zeroed on failure. The
  * result counts in the scope as any child's, and is kept besides: until it is waited for, the task
- * counts towards the limit of live tasks even when it has ended. -EPERM outside a task. */
+ * counts towards the limit of live tasks even when it has ended. -EPERM outside the runtime. */
 WEIR_API WEIR_MUST_USE int weir_spawn_task(struct weir_scope *scope, weir_fn *fn, void *arg,
                                            weir_task *out);
 WEIR_API WEIR_MUST_USE int weir_spawn_task_copy(struct weir_scope *scope, weir_fn *fn,
@@ -44,10 +44,10 @@ WEIR_API WEIR_MUST_USE int weir_task_wait(weir_task *task);
 
 /* Cancels that task alone and all below its scopes, for good: its [wait] calls fail with -ECANCELED
  * wherever it is, but under a shield of its own. Returns at once. 1: it was live. 0: it has ended
- * already. -EBADF, -EXDEV; -EPERM outside a task. */
+ * already. -EBADF, -EXDEV; -EPERM outside the runtime. */
 WEIR_API int weir_task_cancel(weir_task task);
 
-/* 1: it has ended, and its result is there. 0: not yet. -EBADF, -EXDEV; -EPERM outside a task. */
+/* 1: it has ended, and its result is there. 0: not yet. -EBADF, -EXDEV; -EPERM outside the runtime. */
 WEIR_API WEIR_MUST_USE int weir_task_is_finished(weir_task task);
 
 /* Gives the handle up and zeroes it; the task goes on, and its header goes when it ends. With
@@ -57,7 +57,7 @@ WEIR_API WEIR_MUST_USE int weir_task_is_finished(weir_task task);
  * scope, and is forgotten. -EINVAL unless `outer` encloses the task's scope: it was opened around it,
  * by the same task or by one further out. -ECANCELED or -ETIMEDOUT where that covers the children of
  * one of the two scopes: the task stays and the handle too. -EALREADY while another task waits for
- * it. -EBADF, -EXDEV; -EPERM outside a task. */
+ * it. -EBADF, -EXDEV; -EPERM outside the runtime. */
 WEIR_API WEIR_MUST_USE int weir_task_detach(weir_task *task, struct weir_scope *outer);
 
 /* Lets every other runnable task run before this one goes on. 0. [wait] */

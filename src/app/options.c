@@ -106,7 +106,29 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
         wi_log(log, WEIR_LOG_ERROR, "option log_level = %d: no such level", (int)opts.log_level);
         rc = -EINVAL;
     }
+    if (rc == 0 && opts.stats != NULL && opts.stats->size < sizeof opts.stats->size) {
+        wi_log(log, WEIR_LOG_ERROR,
+               "option stats: its size = %zu; set it to sizeof(struct weir_stats)",
+               opts.stats->size);
+        rc = -EINVAL;
+    }
+    out->stats = opts.stats;
+    out->on_wake = opts.on_wake;
+    out->on_wake_user = opts.on_wake_user;
     return rc;
+}
+
+int wi_options_check_run_budget(unsigned tasks)
+{
+    static const struct rule rules[] = {
+#define X(field, fallback, min, max, env, text) {#field, fallback, min, max, env, false},
+#include "app/options.def"
+#undef X
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (strcmp(rules[i].name, "run_budget") == 0)
+            return tasks >= rules[i].min && tasks <= rules[i].max ? 0 : -EINVAL;
+    return -EINVAL;
 }
 
 void weir_opts_init(struct weir_opts *opts)

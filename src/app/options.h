@@ -5,16 +5,24 @@
 
 #include "base/log.h"
 #include "weir/run.h"
+#include "weir/stats.h"
 
 struct wi_options {
     int64_t cores, stack_bytes, guard_bytes, recv_pool_bytes, sq_entries, run_budget, tasks_max,
-        sockets_max, linger_ns, linger_canceled_ns, nofile;
+        sockets_max, linger_ns, linger_canceled_ns, nofile, inbox_limit, park_ns_max, spin_ns, busy,
+        stop_settle_ns, abandon_aborts;
     enum weir_backend backend;
+    struct weir_stats *stats;
+    weir_hook_fn *on_wake;
+    void *on_wake_user;
 };
 
 /* Takes what is set, then the environment, then the defaults, and sets up the log. -EINVAL: something
  * is out of its limits, which the log names; -E2BIG: the struct is newer than the library and sets
  * what it does not know. */
 int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct weir_opts *given);
+
+/* Whether a run budget is within its limits: 0 or -EINVAL. */
+int wi_options_check_run_budget(unsigned tasks);
 
 #endif /* WI_APP_OPTIONS_H */

@@ -54,7 +54,11 @@
  *   attach   Makes the backend's word for a descriptor before its first request; detach gives it
  *            back once no request is in flight on it and before the descriptor is closed.
  *   wake     From any thread: an enter that blocks, or the next one, returns soon. Never lost.
+ *   watch    Adds to an epoll descriptor, edge-triggered, what tells that an enter would find
+ *            something: for those who wait elsewhere. 0 or an error.
  *   close    With nothing in flight and all bytes given back. Afterwards the kernel holds nothing of ours.
+ *   abandon  As close, with requests in flight: nothing is heard of them any more, and the memory
+ *            that they name is the kernel's for ever.
  *
  * Everything but `wake` belongs to the thread that opened the backend.
  */
@@ -177,7 +181,9 @@ struct wi_backend_ops {
     void (*wake)(struct wi_backend *be);
     weir_ns (*now)(struct wi_backend *be);
     uint64_t (*entropy)(struct wi_backend *be);
+    int (*watch)(struct wi_backend *be, int epoll_fd);
     void (*close)(struct wi_backend *be);
+    void (*abandon)(struct wi_backend *be);
 };
 
 /* Each backend embeds this as its first member. */
@@ -188,6 +194,7 @@ struct wi_backend {
     bool more;   /* set by each enter: another one might find completions at once */
     char *area;  /* where completions with WI_CQE_DATA have their bytes, or NULL */
     uint32_t area_bytes;
+    uint64_t overflows; /* enters that found more completions than the kernel's queue holds */
 };
 
 struct wi_backend_config {

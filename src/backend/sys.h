@@ -32,6 +32,10 @@ int wi_wake_fd_open(void);
  * may be called from a signal handler. */
 void wi_wake_fd_kick(int fd);
 
+/* Adds the descriptor to an epoll descriptor, edge-triggered: it is reported once for each event, and
+ * nobody has to read it. 0 or an error. */
+int wi_watch_fd(int epoll_fd, int fd);
+
 /* 64 bits that another run will not see: from the kernel, else from the clock and an address. */
 uint64_t wi_sys_entropy(void);
 

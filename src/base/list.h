@@ -120,4 +120,17 @@ static inline struct wi_queue_node *wi_queue_pop_front(struct wi_queue *queue)
     return first;
 }
 
+/* Moves every node of `from` to the end of `to`; `from` is empty afterwards. */
+static inline void wi_queue_splice_back(struct wi_queue *to, struct wi_queue *from)
+{
+    if (from->head == NULL)
+        return;
+    if (to->head == NULL)
+        to->head = from->head;
+    else
+        to->tail->next = from->head;
+    to->tail = from->tail;
+    from->head = NULL;
+}
+
 #endif /* WI_BASE_LIST_H */

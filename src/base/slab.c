@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/keep.h"
 #include "base/require.h"
 
 enum { CACHE_LINE = 64 };
@@ -26,6 +27,14 @@ void wi_slab_destroy(struct wi_slab *slab)
     wi_assert(slab->live == 0);
     for (uint32_t i = 0; i < slab->chunk_count; i++)
         free(slab->chunk[i]);
+    free(slab->chunk);
+    *slab = (struct wi_slab){.free_head = WI_SLAB_NONE};
+}
+
+void wi_slab_keep(struct wi_slab *slab)
+{
+    for (uint32_t i = 0; i < slab->chunk_count; i++)
+        wi_keep(slab->chunk[i]);
     free(slab->chunk);
     *slab = (struct wi_slab){.free_head = WI_SLAB_NONE};
 }

@@ -53,6 +53,9 @@ void wi_slab_init(struct wi_slab *slab, size_t size, uint32_t live_max, uint64_t
 /* Frees the memory; every object must have been freed. */
 void wi_slab_destroy(struct wi_slab *slab);
 
+/* Leaves the objects where they are for ever; the slab itself is gone. */
+void wi_slab_keep(struct wi_slab *slab);
+
 /* Makes room for one more chunk. 0 or -ENOMEM. */
 int wi_slab_grow(struct wi_slab *slab);
 

@@ -163,7 +163,7 @@ void wi_sock_close(struct wi_sock *sock, weir_ns budget, bool reset)
     sock->torn |= reset;
     wi_list_remove(&sock->link);
     wi_list_push_back(&net->closing, &sock->link);
-    if (!sock->torn && budget > 0)
+    if (!sock->torn && budget > 0 && !net->hurry)
         wi_alarm_set(engine, &sock->linger, wi_engine_after(engine, budget));
     if (sock->reader != NULL)
         wi_task_wake(sock->reader);

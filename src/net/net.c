@@ -44,7 +44,7 @@ static void report_forgotten(struct wi_net *net, const char *what, const void *o
            "a %s made at %p is still open at the end of the run; closed", what, origin);
 }
 
-void wi_net_close(struct wi_net *net)
+void wi_net_begin_close(struct wi_net *net)
 {
     net->stopping = true;
     for (struct wi_list *at; (at = net->listening.next) != &net->listening;) {
@@ -57,10 +57,71 @@ void wi_net_close(struct wi_net *net)
         report_forgotten(net, "socket", sock->origin);
         wi_sock_close(sock, net->config.linger_ns, false);
     }
-    while (net->socks.live > 0 || net->listeners.live > 0)
-        wi_core_turn(net->core, WEIR_FOREVER);
+}
+
+bool wi_net_ended(const struct wi_net *net)
+{
+    return net->socks.live == 0 && net->listeners.live == 0;
+}
+
+void wi_net_close(struct wi_net *net)
+{
     wi_slab_destroy(&net->socks);
     wi_slab_destroy(&net->listeners);
     wi_held_table_free(net->core->engine.be, net->held);
+    net->core->net = NULL;
+}
+
+void wi_net_hurry(struct wi_net *net)
+{
+    struct wi_list batch;
+    net->hurry = true;
+    wi_list_init(&batch);
+    wi_list_splice_back(&batch, &net->closing);
+    for (struct wi_list *at; (at = wi_list_pop_front(&batch)) != NULL;) {
+        struct wi_sock *sock = wi_container_of(at, struct wi_sock, link);
+        wi_list_push_back(&net->closing, at);
+        wi_alarm_clear(&net->core->engine, &sock->linger);
+        wi_sock_advance(sock);
+    }
+}
+
+bool wi_net_lingers(struct wi_net *net)
+{
+    for (struct wi_list *at = net->closing.next; at != &net->closing; at = at->next) {
+        struct wi_sock *sock = wi_container_of(at, struct wi_sock, link);
+        if (sock->phase != WI_SOCK_DISARM && wi_timer_armed(&sock->linger.timer))
+            return true;
+    }
+    return false;
+}
+
+static void give_up(struct wi_slab *slab, int (*fd_of)(struct wi_slab_node *node),
+                    struct wi_backend *be)
+{
+    for (uint32_t i = 0; i < slab->made; i++) {
+        struct wi_slab_node *node = wi_slab_at(slab, i);
+        struct wi_ctl close = {.what = WI_CTL_CLOSE, .fd = node->live ? fd_of(node) : -1};
+        if (close.fd >= 0)
+            (void)be->ops->ctl(be, &close);
+    }
+    wi_slab_keep(slab);
+}
+
+static int fd_of_sock(struct wi_slab_node *node)
+{
+    return wi_container_of(node, struct wi_sock, node)->fd;
+}
+
+static int fd_of_listener(struct wi_slab_node *node)
+{
+    return wi_container_of(node, struct wi_listener, node)->fd;
+}
+
+void wi_net_abandon(struct wi_net *net)
+{
+    struct wi_backend *be = net->core->engine.be;
+    give_up(&net->socks, fd_of_sock, be);
+    give_up(&net->listeners, fd_of_listener, be);
     net->core->net = NULL;
 }

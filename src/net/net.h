@@ -29,6 +29,7 @@ struct wi_net {
     struct wi_held_link *held;    /* for what the ring brings; NULL: nobody receives by it */
     struct wi_net_config config;
     bool stopping; /* accepts nothing any more */
+    bool hurry;    /* no close has a budget any more */
     struct {
         uint64_t accepted, refused, dialled, reset, unflushed, forgotten;
     } stats;
@@ -37,9 +38,20 @@ struct wi_net {
 /* Adds the network floor to a core. */
 void wi_net_open(struct wi_net *net, struct wi_core *core, const struct wi_net_config *config);
 
-/* Closes what is still open, says so in the log, and turns the core until the last descriptor is
- * gone: at most the longest linger budget. No task may be left. */
+/* The end, in steps, when no task is left: closes what is still open and says so in the log; then
+ * the core is turned until all of it has ended, at most the longest linger budget; then frees. */
+void wi_net_begin_close(struct wi_net *net);
+bool wi_net_ended(const struct wi_net *net);
 void wi_net_close(struct wi_net *net);
+
+/* Ends the budgets of all closes, those to come included: what is unsent by now is not sent. */
+void wi_net_hurry(struct wi_net *net);
+
+/* Whether a close waits for its peer or its budget, and not for the kernel alone. */
+bool wi_net_lingers(struct wi_net *net);
+
+/* Instead of the end: closes every descriptor and leaves the objects where they are for ever. */
+void wi_net_abandon(struct wi_net *net);
 
 static inline uint64_t wi_handle(const struct wi_core *core, enum wi_handle_kind kind,
                                  const struct wi_slab_node *node)

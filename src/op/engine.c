@@ -200,6 +200,8 @@ static void complete(struct wi_engine *engine, const struct wi_cqe *cqe)
         wi_list_remove(&op->link); /* from uncanceled, if it waited there */
         free_slot(engine, op);
         engine->stats.completed++;
+        if (__builtin_expect(op->canceled, 0))
+            ++*(cqe->res == -ECANCELED ? &engine->stats.canceled : &engine->stats.late);
     }
     engine->flags = cqe->flags;
     op->fn(engine, op, cqe->res, more);
@@ -302,8 +304,10 @@ weir_ns wi_engine_time(struct wi_engine *engine)
 static void woken(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more)
 {
     (void)res;
+    engine->stats.wakes++;
     if (more || op->canceled)
         return;
+    engine->stats.wakes_armed++;
     wi_op_start(engine, op);
 }
 
@@ -327,8 +331,24 @@ int wi_engine_open(struct wi_engine *engine, struct wi_backend *be)
                                        .events = POLLIN,
                                        .fd = be->wake_fd,
                                        .word = engine->wake_word};
+    engine->stats.wakes_armed = 1;
     wi_op_start(engine, &engine->wake);
     return 0;
+}
+
+void wi_engine_each(const struct wi_engine *engine, void (*fn)(const struct wi_op *op, void *arg),
+                    void *arg)
+{
+    for (uint32_t i = 0; i < engine->slot_count; i++)
+        if (engine->slot[i].op != NULL && engine->slot[i].op != &engine->wake)
+            fn(engine->slot[i].op, arg);
+}
+
+void wi_engine_abandon(struct wi_engine *engine)
+{
+    engine->be->ops->abandon(engine->be);
+    free(engine->slot);
+    *engine = (struct wi_engine){0};
 }
 
 void wi_engine_close(struct wi_engine *engine)

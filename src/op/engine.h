@@ -80,6 +80,10 @@ struct wi_engine_stats {
     uint64_t cancels_odd;   /* cancels that ended in another way than found, gone or too late */
     uint64_t retired;       /* completed locally, never staged */
     uint64_t enter_retries; /* EINTR, EAGAIN, EBUSY */
+    uint64_t wakes;         /* reports of the wake-up */
+    uint64_t wakes_armed;   /* how many of the started ones were the wake-up */
+    uint64_t canceled;      /* completed with -ECANCELED after they were asked to end */
+    uint64_t late;          /* completed with a result of their own after they were asked */
 };
 
 struct wi_engine {
@@ -104,6 +108,20 @@ int wi_engine_open(struct wi_engine *engine, struct wi_backend *be);
 /* Closes the backend too. Nothing but the wake-up may be in flight. */
 void wi_engine_close(struct wi_engine *engine);
 
+/* The same with operations in flight: none of them is heard of again, and what the kernel holds of
+ * their memory it may use for ever. No callback runs. */
+void wi_engine_abandon(struct wi_engine *engine);
+
+/* What is not idle, the wake-up apart. */
+static inline uint32_t wi_engine_pending(const struct wi_engine *engine)
+{
+    return engine->busy - (engine->wake.state != WI_OP_IDLE);
+}
+
+/* Calls `fn` for every operation that is not idle, the wake-up apart. */
+void wi_engine_each(const struct wi_engine *engine, void (*fn)(const struct wi_op *op, void *arg),
+                    void *arg);
+
 /* Promises `count` slots to the caller, who starts no more operations at a time. -ENOMEM. */
 int wi_engine_reserve(struct wi_engine *engine, uint32_t count);
 void wi_engine_unreserve(struct wi_engine *engine, uint32_t count);
@@ -117,7 +135,7 @@ int wi_op_cancel(struct wi_engine *engine, struct wi_op *op);
 /* Whether nothing of a user is in flight. */
 static inline bool wi_engine_idle(const struct wi_engine *engine)
 {
-    return engine->busy == (engine->wake.state != WI_OP_IDLE);
+    return wi_engine_pending(engine) == 0;
 }
 
 static inline bool wi_op_idle(const struct wi_op *op)

@@ -173,8 +173,8 @@ int weir_claim(struct weir_scope *storage, struct weir_claim *out)
 
 static int find(const struct weir_claim *claim, struct wi_task **out)
 {
-    struct wi_core *core = wi_core_self;
-    if (core == NULL || core->current == NULL)
+    struct wi_core *core = wi_core_callable();
+    if (core == NULL)
         return -EPERM;
     struct wi_slab_node *node = wi_handle_in(&core->tasks, core->id, WI_HANDLE_CLAIM, claim->bits);
     if (node == NULL)
@@ -191,6 +191,7 @@ static int spawn(struct weir_claim *claim, weir_fn *fn, const void *arg, size_t 
         rc = wi_task_copy_check(task->core, copy);
     if (rc < 0)
         return rc;
+    wi_core_nudge(task->core);
     wi_scope_let_go(task->scope, task);
     wi_task_start(task, task->core, task->scope, fn, arg, copy);
     claim->bits = 0;
@@ -215,7 +216,9 @@ int weir_claim_release(struct weir_claim *claim)
         return rc;
     bool none = claim->bits == 0;
     claim->bits = 0;
-    if (rc == 0)
+    if (rc == 0) {
+        wi_core_nudge(task->core); /* somebody may be in line */
         wi_task_discard(task);
+    }
     return none ? 0 : rc;
 }

@@ -3,80 +3,190 @@
 #include "task/core.h"
 
 #include <errno.h>
+#include <limits.h>
 
+#include "base/keep.h"
 #include "base/require.h"
 #include "task/claim.h"
 #include "task/sched.h"
 
+enum { SPIN_MIN = 1000 }; /* a watch shorter than that sees nothing */
+
 int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_core_config *config,
                  struct wi_log *log, uint8_t id)
 {
-    *core = (struct wi_core){.run_budget = config->run_budget, .log = log, .id = id};
+    *core = (struct wi_core){
+        .run_budget = config->run_budget,
+        .inbox_limit = config->inbox_limit > 0 ? config->inbox_limit : UINT_MAX,
+        .park_ns_max = config->park_ns_max > 0 ? config->park_ns_max : WEIR_FOREVER,
+        .spin_ns = config->spin_ns,
+        .spin_now = config->spin_ns,
+        .on_wake = config->on_wake,
+        .on_wake_user = config->on_wake_user,
+        .never_blocks = config->never_blocks,
+        .waits_as_asked = config->never_blocks || config->spin_ns > 0 || config->park_ns_max > 0,
+        .log = log,
+        .id = id};
     struct wi_pages pages;
     wi_pages_probe(&pages);
     int rc = wi_stack_pool_init(&core->stacks, &pages, &config->stack);
     if (rc < 0)
         return rc;
     rc = wi_pool_open(&core->pool, &pages, config->recv_pool_bytes, WI_RECV_BUF_BYTES);
-    if (rc == 0 && (rc = wi_engine_open(&core->engine, be)) < 0)
-        wi_pool_close(&core->pool);
-    if (rc < 0) {
-        wi_stack_pool_destroy(&core->stacks);
-        return rc;
-    }
+    if (rc < 0)
+        goto no_pool;
+    core->door = wi_door_open(be);
+    rc = core->door == NULL ? -ENOMEM : wi_engine_open(&core->engine, be);
+    if (rc < 0)
+        goto no_engine;
+    wi_list_init(&core->enders);
+    wi_list_init(&core->wakes);
     wi_slab_init(&core->tasks, sizeof(struct wi_task), config->tasks_max, be->ops->entropy(be));
-    wi_inbox_init(&core->inbox);
-    atomic_init(&core->sleep, WI_CORE_AWAKE);
     wi_scope_open(&core->root, core, NULL, NULL, WEIR_ALL);
     wi_core_self = core;
     return 0;
+
+no_engine:
+    if (core->door != NULL)
+        wi_door_drop(core->door);
+    wi_pool_close(&core->pool);
+no_pool:
+    wi_stack_pool_destroy(&core->stacks);
+    return rc;
 }
 
-static void deliver(struct wi_core *core, struct wi_queue messages)
+/* Gives at most `limit` messages to their functions, what was left behind before first. */
+static __attribute__((noinline)) unsigned deliver(struct wi_core *core, struct wi_queue fresh,
+                                                  unsigned limit)
 {
-    for (struct wi_queue_node *node; (node = wi_queue_pop_front(&messages)) != NULL;) {
+    unsigned count = 0;
+    wi_queue_splice_back(&core->backlog, &fresh);
+    for (struct wi_queue_node *node; count < limit; count++) {
+        node = wi_queue_pop_front(&core->backlog);
+        if (node == NULL)
+            break;
         struct wi_message *message = wi_container_of(node, struct wi_message, node);
         message->fn(core, message);
     }
+    core->messages += count;
+    if (count > 0 && core->on_wake != NULL)
+        core->on_wake(core->on_wake_user);
+    return count;
 }
 
-void wi_core_close(struct wi_core *core)
+/* Nobody is woken by what comes now; but what is inside has to be let go of. How many messages there
+ * were. */
+static unsigned close_door(struct wi_core *core)
 {
-    deliver(core, wi_inbox_close(&core->inbox));
+    unsigned late = deliver(core, wi_door_close(core->door), UINT_MAX);
+    wi_wakes_close(core);
+    return late;
+}
+
+unsigned wi_core_close(struct wi_core *core)
+{
+    unsigned late = close_door(core);
     wi_assert(core->root.live == 0 && wi_queue_empty(&core->ready));
     wi_engine_close(&core->engine);
     wi_pool_close(&core->pool);
     wi_slab_destroy(&core->tasks);
     wi_stack_pool_destroy(&core->stacks);
+    wi_door_drop(core->door);
+    core->door = NULL;
     wi_core_self = NULL;
+    return late;
 }
 
-bool wi_core_post(struct wi_core *core, struct wi_message *message)
+void wi_core_each_task(struct wi_core *core, void (*fn)(struct wi_task *task, void *arg), void *arg)
 {
-    if (!wi_inbox_push(&core->inbox, &message->node))
-        return false;
-    atomic_thread_fence(memory_order_seq_cst); /* R3, with the fence in sleep_until_kicked */
-    if (atomic_load_explicit(&core->sleep, memory_order_relaxed) == WI_CORE_SLEEPING &&
-        atomic_exchange_explicit(&core->sleep, WI_CORE_AWAKE, memory_order_relaxed) ==
-            WI_CORE_SLEEPING)
-        core->engine.be->ops->wake(core->engine.be);
-    return true;
+    for (uint32_t i = 0; i < core->tasks.made; i++) {
+        struct wi_slab_node *node = wi_slab_at(&core->tasks, i);
+        struct wi_task *task = wi_container_of(node, struct wi_task, node);
+        if (node->live && task->state != WI_TASK_FREE)
+            fn(task, arg);
+    }
 }
 
-static void sleep_until_kicked(struct wi_core *core, weir_ns until)
+static void quarantine(struct wi_task *task, void *arg)
 {
-    atomic_store_explicit(&core->sleep, WI_CORE_SLEEPING, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst); /* R3, with the fence in wi_core_post */
-    if (!wi_inbox_empty(&core->inbox))
+    wi_stack_abandon(&((struct wi_core *)arg)->stacks, task->stack);
+}
+
+unsigned wi_core_abandon(struct wi_core *core)
+{
+    wi_core_each_task(core, quarantine, core);
+    for (struct wi_list *at; (at = wi_list_pop_front(&core->enders)) != NULL;) {
+        struct wi_ender *ender = wi_container_of(at, struct wi_ender, link);
+        ender->abandon(core, ender);
+    }
+    unsigned late = close_door(core);
+    wi_engine_abandon(&core->engine);
+    wi_slab_keep(&core->tasks);
+    wi_keep(core->pool.loan);
+    wi_stack_pool_destroy(&core->stacks);
+    wi_door_drop(core->door);
+    core->door = NULL;
+    wi_core_self = NULL;
+    return late;
+}
+
+void wi_core_nudge_now(struct wi_core *core)
+{
+    if (core->nudged)
+        return;
+    core->nudged = true;
+    core->engine.be->ops->wake(core->engine.be);
+}
+
+static inline __attribute__((always_inline)) unsigned sleep_until_kicked(struct wi_core *core,
+                                                                         weir_ns until)
+{
+    if (!wi_door_doze(core->door))
         until = WI_ENTER_NOW;
-    wi_engine_turn(&core->engine, until);
-    atomic_store_explicit(&core->sleep, WI_CORE_AWAKE, memory_order_relaxed);
+    unsigned did = wi_engine_turn(&core->engine, until);
+    wi_door_awake(core->door);
+    return did;
 }
 
-void wi_core_turn(struct wi_core *core, weir_ns until)
+/* Looks again and again until something is there, true, or until the watch is over at *now. */
+static bool watch(struct wi_core *core, weir_ns until, weir_ns *now, unsigned *did)
+{
+    weir_ns end = *now + core->spin_now;
+    do {
+        *did = wi_engine_turn(&core->engine, WI_ENTER_NOW);
+        if (*did > 0 || !wi_inbox_empty(&core->door->inbox)) {
+            core->spin_now =
+                core->spin_now > core->spin_ns / 2 ? core->spin_ns : core->spin_now * 2;
+            return true;
+        }
+        *now = wi_engine_after(&core->engine, 0);
+    } while (*now < end && *now < until);
+    core->spin_now /= 2;
+    return false;
+}
+
+/* Waits as the user asked for: not at all, after a watch, or no longer than so. */
+static __attribute__((noinline)) unsigned wait_as_asked(struct wi_core *core, weir_ns until)
+{
+    unsigned did = 0;
+    if (core->never_blocks || !wi_queue_empty(&core->backlog)) /* R5 */
+        return wi_engine_turn(&core->engine, WI_ENTER_NOW);
+    weir_ns now = wi_engine_after(&core->engine, 0);
+    if (core->spin_now >= SPIN_MIN && watch(core, until, &now, &did))
+        return did;
+    if (until > now && core->park_ns_max < until - now)
+        until = now + core->park_ns_max;
+    did = sleep_until_kicked(core, until);
+    if (core->spin_now < SPIN_MIN && wi_engine_after(&core->engine, 0) - now < core->spin_ns)
+        core->spin_now = core->spin_ns;
+    return did;
+}
+
+unsigned wi_core_turn(struct wi_core *core, weir_ns until)
 {
     bool had_tasks = core->root.live > 0;
-    deliver(core, wi_inbox_take(&core->inbox));
+    if (__builtin_expect(!wi_inbox_empty(&core->door->inbox) || !wi_queue_empty(&core->backlog), 0))
+        (void)deliver(core, wi_inbox_take(&core->door->inbox), core->inbox_limit);
     wi_sched_run(core);
     if (__builtin_expect(core->claims.waiting > 0, 0))
         wi_claims_serve(core); /* only tasks that ran can have made room */
@@ -86,7 +196,8 @@ void wi_core_turn(struct wi_core *core, weir_ns until)
     if (next < until)
         until = next;
     if (!wi_queue_empty(&core->ready) || until == WI_ENTER_NOW)
-        wi_engine_turn(&core->engine, WI_ENTER_NOW);
-    else
-        sleep_until_kicked(core, until);
+        return wi_engine_turn(&core->engine, WI_ENTER_NOW);
+    if (__builtin_expect(core->waits_as_asked || !wi_queue_empty(&core->backlog), 0))
+        return wait_as_asked(core, until);
+    return sleep_until_kicked(core, until);
 }

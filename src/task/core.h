@@ -5,30 +5,33 @@
  *     turn:  inbox -> run at most run_budget tasks -> publish SLEEPING, re-check -> engine turn
  *            (submit, wait, completions, alarms)
  *
- * A core is opened, stepped and closed on one thread; only wi_core_post may come from others, who
- * see to it that the core is still open. While it is stepped, wi_core_self is that thread's core.
+ * A core is opened, stepped and closed on one thread, of which it is wi_core_self meanwhile. Other
+ * threads post messages through its door (door.h), which says how no kick is lost (R3). Whatever
+ * woke the core, the next turn takes the inbox again (R4), and anything left behind, be it a task
+ * beyond the budget or a message beyond the limit, forbids blocking (R5).
  *
- * Going to sleep without losing a kick (R3): the core stores SLEEPING, fences, looks at the inbox
- * again, then blocks. A sender pushes, fences, and kicks if it reads SLEEPING; only the first one
- * does, because it puts AWAKE. Whatever woke the core, the next turn empties the inbox (R4), and
- * anything left runnable forbids blocking (R5).
+ * Before a core sleeps it may watch for a while: a kick costs microseconds, a look nanoseconds. How
+ * long adapts: a watch that saw something doubles it, one in vain halves it, and a sleep that was
+ * shorter than a watch may be begins it anew.
+ *
+ * An embedded core is stepped now and then by a loop that is not ours. Between two steps it counts
+ * as asleep, so posters ring; whoever makes work for it there says so with wi_core_nudge.
  */
 #ifndef WI_TASK_CORE_H
 #define WI_TASK_CORE_H
 
-#include <stdatomic.h>
-
 #include <errno.h>
 
-#include "base/inbox.h"
 #include "base/log.h"
 #include "base/require.h"
 #include "base/self.h"
 #include "op/engine.h"
 #include "op/pool.h"
+#include "task/door.h"
 #include "task/scope.h"
 #include "task/task.h"
 
+struct weir_core;
 struct wi_net;
 
 /* A message for a core. `fn` runs on its thread, between tasks, and then owns the message. */
@@ -37,10 +40,26 @@ struct wi_message {
     void (*fn)(struct wi_core *core, struct wi_message *message);
 };
 
+/* A part of the core that has work of its own in flight, beside tasks and sockets. At the end of the
+ * run it is told to stop, is waited for, and, if the kernel does not let go, is given up. */
+struct wi_ender {
+    struct wi_list link;                                        /* in core->enders */
+    void (*stop)(struct wi_core *core, struct wi_ender *ender); /* once, or again */
+    bool (*idle)(const struct wi_ender *ender);
+    void (*abandon)(struct wi_core *core,
+                    struct wi_ender *ender); /* instead of the last completions */
+};
+
 struct wi_core_config {
     struct wi_stack_opts stack;
     size_t recv_pool_bytes;
     unsigned run_budget;
+    unsigned inbox_limit; /* messages a turn; 0: no limit */
+    weir_ns park_ns_max;  /* longest wait; 0: WEIR_FOREVER */
+    weir_ns spin_ns;      /* longest watch before a wait */
+    bool never_blocks;
+    weir_hook_fn *on_wake; /* after messages were handled; may be NULL */
+    void *on_wake_user;
     uint32_t tasks_max;
 };
 
@@ -69,7 +88,12 @@ struct wi_core {
     struct wi_task *current; /* NULL in the loop */
     unsigned run_left;       /* tasks that this turn may still resume */
     unsigned run_budget;
+    unsigned inbox_limit;
     uint8_t id;
+    bool never_blocks;
+    bool waits_as_asked; /* a wait is more than to sleep until something happens */
+    bool outside;        /* embedded, and its driver has the thread: it may spawn, cancel, start */
+    bool nudged;         /* since the last turn */
     void *loop_sp;
     struct wi_fiber loop_fiber;
     struct wi_fiber *left_fiber; /* of whoever switched last: the one that arrives names it */
@@ -82,8 +106,16 @@ struct wi_core {
     uint64_t loans_leaked;
     struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_log *log;
-    struct wi_inbox inbox;
-    _Atomic int sleep; /* WI_CORE_AWAKE or WI_CORE_SLEEPING */
+    struct wi_list enders; /* struct wi_ender */
+    struct wi_list wakes;  /* struct weir_wake, open */
+    struct wi_door *door;
+    struct wi_queue backlog; /* messages beyond the limit of a turn */
+    uint64_t resumed;        /* how often tasks were resumed, all told */
+    uint64_t messages;       /* handled */
+    weir_hook_fn *on_wake;
+    void *on_wake_user;
+    weir_ns park_ns_max;
+    weir_ns spin_ns, spin_now; /* watching: at most, and as it pays at present */
 };
 
 /* Makes a core that owns the backend from now on, and makes it this thread's. On failure the
@@ -92,30 +124,78 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
                  struct wi_log *log, uint8_t id);
 
 /* Every task must have ended. Posts fail from here on; messages that were still in the inbox run.
- */
-void wi_core_close(struct wi_core *core);
+ * How many those were. */
+unsigned wi_core_close(struct wi_core *core);
+
+/* Calls `fn` for every task that has not ended, in no particular order. */
+void wi_core_each_task(struct wi_core *core, void (*fn)(struct wi_task *task, void *arg),
+                       void *arg);
+
+/* Gives the core up with tasks and operations left: they never go on. Stacks, headers and buffers
+ * stay for ever, since the kernel may still write there; everything else is closed. Returns how many
+ * messages were still in the inbox; they run. */
+unsigned wi_core_abandon(struct wi_core *core);
 
 /* One turn; blocks until `until` at most, if there is nothing to do and the last task did not end in
- * this very turn. */
-void wi_core_turn(struct wi_core *core, weir_ns until);
+ * this very turn. How many completions and alarms it handled; messages and tasks are counted in the
+ * core. */
+unsigned wi_core_turn(struct wi_core *core, weir_ns until);
 
-/* Hands a message to the core from any thread. False: the core is closing, the message the
- * caller's. */
-bool wi_core_post(struct wi_core *core, struct wi_message *message);
+/* Whether a turn would find something to do at once, messages from other threads apart. */
+static inline bool wi_core_busy(struct wi_core *core)
+{
+    return !wi_queue_empty(&core->ready) || !wi_queue_empty(&core->backlog) ||
+           wi_engine_next(&core->engine) == WI_ENTER_NOW;
+}
+
+__attribute__((cold)) void wi_core_nudge_now(struct wi_core *core);
+
+/* To be called by whatever makes work for an embedded core while its driver has the thread: makes
+ * the descriptor of the core readable. */
+static inline void wi_core_nudge(struct wi_core *core)
+{
+    if (__builtin_expect(core->outside, 0))
+        wi_core_nudge_now(core);
+}
+
+/* The core of this thread if a call that needs no task may be made now: by a task, or by the driver
+ * of an embedded core. NULL on other threads and within hooks. */
+static inline struct wi_core *wi_core_callable(void)
+{
+    struct wi_core *core = wi_core_self;
+    if (core == NULL || __builtin_expect(core->current != NULL, 1))
+        return core;
+    return core->outside ? core : NULL;
+}
+
+/* What lies behind the public name. */
+static inline struct wi_core *wi_core_inside(struct weir_core *core)
+{
+    return (struct wi_core *)(void *)core;
+}
+
+/* Hands a message to the core from any thread while the core is open; who may be late holds its door
+ * instead. False: the core is closing, the message the caller's. */
+static inline bool wi_core_post(struct wi_core *core, struct wi_message *message)
+{
+    return wi_door_post(core->door, &message->node);
+}
 
 /* Starts fn(arg) in a scope of this core; `copy` bytes at arg are put on the task's own stack.
  * Errors as weir_spawn. */
 int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
                   size_t copy);
 
-/* For calls of tasks that put something into an open scope: the scope, or -EPERM outside a task,
- * -EXDEV for one of another core. */
+/* For calls that put something into an open scope: the scope, or -EPERM where wi_core_callable gives
+ * none, -EXDEV for one of another core. */
 static inline int wi_scope_begin(struct weir_scope *storage, const char *call,
                                  struct wi_scope **out)
 {
-    const struct wi_core *core = wi_core_self;
-    if (core == NULL || core->current == NULL)
+    struct wi_core *core = wi_core_callable();
+    if (core == NULL)
         return -EPERM;
+    if (__builtin_expect(core->current == NULL, 0))
+        wi_core_nudge_now(core);
     *out = (struct wi_scope *)(void *)storage;
     WEIR_REQUIRE((*out)->body.kind != WI_COVER_NONE, "%s into a scope that is not open", call);
     return (*out)->core == core ? 0 : -EXDEV;
@@ -133,5 +213,8 @@ static inline int wi_wait_begin(struct wi_task **out)
     *out = task;
     return wi_task_interrupted(task);
 }
+
+/* Closes every wake handle that is still open; wake.c. */
+void wi_wakes_close(struct wi_core *core);
 
 #endif /* WI_TASK_CORE_H */

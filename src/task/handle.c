@@ -31,8 +31,8 @@ struct wi_await {
 
 static int find(uint64_t bits, struct wi_task **out)
 {
-    struct wi_core *core = wi_core_self;
-    if (core == NULL || core->current == NULL)
+    struct wi_core *core = wi_core_callable();
+    if (core == NULL)
         return -EPERM;
     struct wi_slab_node *node = wi_handle_in(&core->tasks, core->id, WI_HANDLE_TASK, bits);
     if (node == NULL)
@@ -151,6 +151,7 @@ int weir_task_cancel(weir_task handle)
         return rc;
     if (target->state == WI_TASK_ENDED)
         return 0;
+    wi_core_nudge(target->core);
     wi_cover_mark(&target->base, WI_CANCELED);
     return 1;
 }

@@ -95,10 +95,13 @@ static __attribute__((noinline)) void hand_over(struct wi_core *core, struct wi_
 
 void wi_sched_run(struct wi_core *core)
 {
+    unsigned budget = core->run_budget; /* a task may change it for the next turn */
     if (wi_queue_empty(&core->ready))
         return;
-    core->run_left = core->run_budget;
+    core->run_left = budget;
+    core->resumed += budget;
     hand_over(core, NULL);
+    core->resumed -= core->run_left;
 }
 
 /* ---- life of a task ---- */

@@ -213,6 +213,7 @@ void weir_scope_cancel(struct weir_scope *storage)
     if (!is_open(scope))
         return;
     WEIR_REQUIRE(scope->core == wi_core_self, "weir_scope_cancel from another core");
+    wi_core_nudge(scope->core);
     wi_cover_mark(&scope->body, WI_CANCELED);
 }
 

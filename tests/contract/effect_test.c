@@ -12,11 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/run.h"
 #include "base/self.h"
 #include "check.h"
 #include "support/lines.h"
 #include "support/process.h"
 #include "support/programs.h"
+#include "support/stuck.h"
 #include "task/core.h"
 #include "weir.h"
 
@@ -364,13 +366,167 @@ CASE(option_nofile_beyond_the_hard_limit_is_refused_with_that_limit)
     CHECK_EQ(limit.rlim_cur, 200);
 }
 
+/* ---- inbox_limit ---- */
+
+static struct weir_stats stats_now(void)
+{
+    struct weir_stats stats = {.size = sizeof stats};
+    CHECK_EQ(weir_stats(&stats), 0);
+    return stats;
+}
+
+enum { WAKES = 20 };
+
+/* The most messages that one turn took out of a full inbox: no two turns lie between two yields. */
+static int take_messages(void *arg)
+{
+    struct weir_wake *wake[WAKES];
+    uint64_t seen = 0, most = 0;
+    for (int i = 0; i < WAKES; i++) {
+        CHECK_EQ(weir_wake_open(&wake[i]), 0);
+        CHECK_EQ(weir_wake_post(wake[i]), 0);
+    }
+    while (seen < WAKES) {
+        CHECK_EQ(weir_yield(), 0);
+        uint64_t now = stats_now().messages;
+        if (now - seen > most)
+            most = now - seen;
+        seen = now;
+    }
+    for (int i = 0; i < WAKES; i++)
+        CHECK_EQ(weir_wake_wait(wake[i]), 0);
+    *(uint64_t *)arg = most;
+    return 0;
+}
+
+/* R5: what the limit leaves behind is taken in the next turn, without waiting for anything. */
+CASE(option_inbox_limit_is_how_many_messages_a_turn_takes)
+{
+    uint64_t most = 0;
+    CHECK_EQ(weir_run(WEIR_OPTS(.inbox_limit = 1), take_messages, &most), 0);
+    CHECK_EQ(most, 1);
+    CHECK_EQ(weir_run(WEIR_OPTS(.inbox_limit = 7), take_messages, &most), 0);
+    CHECK_EQ(most, 7);
+    CHECK_EQ(weir_run(NULL, take_messages, &most), 0);
+    CHECK_EQ(most, WAKES);
+}
+
+/* ---- park_ns_max, spin_ns, busy ---- */
+
+/* How often the core enters the backend while nothing happens for 20 ms. */
+static int count_enters(void *arg)
+{
+    uint64_t before = stats_now().enters;
+    CHECK_EQ(weir_sleep(20 * WEIR_MS), 0);
+    *(uint64_t *)arg = stats_now().enters - before;
+    return 0;
+}
+
+static uint64_t idle_enters(const struct weir_opts *opts)
+{
+    uint64_t enters = 0;
+    CHECK_EQ(weir_run(opts, count_enters, &enters), 0);
+    return enters;
+}
+
+CASE(option_park_ns_max_is_the_longest_wait)
+{
+    CHECK_LE(idle_enters(NULL), 5);
+    uint64_t enters = idle_enters(WEIR_OPTS(.park_ns_max = WEIR_MS));
+    CHECK_GT(enters, 5);
+    CHECK_LE(enters, 30);
+}
+
+/* A watch in vain is shorter the next time: after some, an idle core only sleeps. */
+static int sleep_often(void *arg)
+{
+    uint64_t *enters = arg;
+    for (int i = 0; i < 30; i++)
+        CHECK_EQ(weir_sleep(3 * WEIR_MS), 0);
+    return count_enters(enters);
+}
+
+CASE(option_spin_ns_is_how_long_a_core_watches_before_it_sleeps)
+{
+    uint64_t enters = 0;
+    CHECK_GT(idle_enters(WEIR_OPTS(.spin_ns = 2 * WEIR_MS)), 20);
+    CHECK_EQ(weir_run(WEIR_OPTS(.spin_ns = 2 * WEIR_MS), sleep_often, &enters), 0);
+    CHECK_LE(enters, 5);
+    CHECK_LE(idle_enters(WEIR_OPTS(.spin_ns = -1)), 5);
+}
+
+CASE(option_busy_never_sleeps)
+{
+    CHECK_GT(idle_enters(WEIR_OPTS(.busy = 1)), 200);
+}
+
+/* ---- run_budget, while it runs ---- */
+
+static int change_the_budget(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(weir_set_run_budget(0), -EINVAL);
+    CHECK_EQ(weir_set_run_budget(1048577), -EINVAL);
+    CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(weir_set_run_budget(1), 0);
+    CHECK_EQ(weir_sleep(1), 0);
+    uint64_t enters = stats_now().enters;
+    for (int i = 0; i < 10; i++) /* a turn each */
+        CHECK_EQ(weir_yield(), 0);
+    CHECK_GE(stats_now().enters - enters, 10);
+    CHECK_EQ(weir_set_run_budget(1048576), 0);
+    CHECK_EQ(weir_sleep(1), 0);
+    enters = stats_now().enters;
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(stats_now().enters, enters);
+    return 0;
+}
+
+CASE(option_run_budget_may_be_changed_while_it_runs)
+{
+    CHECK_EQ(weir_run(NULL, change_the_budget, NULL), 0);
+}
+
+/* ---- stop_settle_ns, abandon_aborts: see also stop_test.c ---- */
+
+static int forget_to_listen(void *arg)
+{
+    struct program_port port;
+    program_listen(&port, arg);
+    return 0;
+}
+
+static weir_ns time_to_give_up(weir_ns settle)
+{
+    struct stuck_plan plan = {.ops = 1u << WI_OP_ACCEPT, .on = true};
+    weir_ns began = weir_now();
+    CHECK_EQ(wi_run(WEIR_OPTS(.stop_settle_ns = settle, .log_level = WEIR_LOG_SILENT),
+                    forget_to_listen, NULL, stuck_wrap, &plan),
+             WEIR_EABANDONED);
+    return weir_now() - began;
+}
+
+CASE(option_stop_settle_ns_is_how_long_nothing_moves_before_the_end_gives_up)
+{
+    CHECK_GE(time_to_give_up(60 * WEIR_MS), 60 * WEIR_MS);
+    CHECK_GE(time_to_give_up(0), 100 * WEIR_MS);
+    CHECK_LT(time_to_give_up(1), 100 * WEIR_MS);
+}
+
 /* ---- all of them ---- */
 
 CASE(every_option_has_a_case_of_its_effect)
 {
-    static const char *const tested[] = {
-        "cores",     "stack_bytes", "guard_bytes", "recv_pool_bytes",    "sq_entries", "run_budget",
-        "tasks_max", "sockets_max", "linger_ns",   "linger_canceled_ns", "nofile"};
+    static const char *const tested[] = {"cores",          "stack_bytes",
+                                         "guard_bytes",    "recv_pool_bytes",
+                                         "sq_entries",     "run_budget",
+                                         "inbox_limit",    "park_ns_max",
+                                         "spin_ns",        "busy",
+                                         "tasks_max",      "sockets_max",
+                                         "linger_ns",      "linger_canceled_ns",
+                                         "stop_settle_ns", "abandon_aborts",
+                                         "nofile"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

@@ -91,6 +91,7 @@ static void call_tasks(struct handles *h)
     CALL(weir_after, h->scope, 0, must_not_run, NULL);
     CALL(weir_at, h->scope, 0, must_not_run, NULL);
     CALL(weir_interval_wait, &interval);
+    CALL(weir_wake_wait, NULL);
     CALL(weir_scope_wait, h->scope);
     CALL(weir_spawn, h->scope, must_not_run, NULL);
     CALL(weir_spawn_copy, h->scope, must_not_run, h, sizeof *h);
@@ -128,7 +129,21 @@ static void call_questions(struct handles *h)
 {
     struct weir_addr addr;
     struct weir_caps caps;
+    struct weir_stats stats = {.size = sizeof stats};
+    struct weir_wake *wake = NULL;
+    struct weir_core *core;
     CALL(weir_caps, &caps);
+    CALL(weir_stats, &stats);
+    CALL(weir_stop, 1, 0);
+    CALL(weir_set_run_budget, 1);
+    CALL(weir_wake_open, &wake);
+    CHECK_EQ(wake, NULL);
+    wake = (struct weir_wake *)(void *)h; /* some address: nothing looks behind it */
+    CALL(weir_wake_close, wake);
+    core = (struct weir_core *)(void *)h;
+    CALL(weir_core_run_once, core, 0);
+    CALL(weir_core_fd, core);
+    CALL(weir_core_close, core);
     CALL(weir_sock_peer, h->here, &addr);
     CALL(weir_sock_local, h->here, &addr);
     CALL(weir_listener_addr, h->port.listener, &addr);

@@ -33,6 +33,8 @@ Beside the numbers:
 | `backend` | `WEIR_BACKEND_AUTO` | `WEIR_BACKEND` = `auto`, `uring` or `epoll` | a named one is used or the start fails; see [containers.md](containers.md) |
 | `log_level` | `WEIR_LOG_WARN` | none | what is written; the rest is only counted |
 | `log`, `log_user` | stderr, as `weir: text` | none | where lines go; at most 20 of a level in a second, then one that says how many were dropped |
+| `stats` | none | none | a `struct weir_stats` that is filled when the run ends |
+| `on_wake`, `on_wake_user` | none | none | called between tasks after messages of other threads came in |
 
 Sizes are bytes, times nanoseconds.
 

@@ -320,6 +320,54 @@ def get_says_that_the_connection_was_reset():
     equal(got.stderr.decode(), f"get: {address}: Connection reset by peer\n")
 
 
+# ------------------------------------------------------------------------------------ embed --
+
+def embed(address, *args):
+    return subprocess.Popen([example("embed"), address, *args], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def served_by_embed(program):
+    line = program.stdout.readline().decode()
+    if not line.startswith("listening on "):
+        raise AssertionError(f"{line!r} {program.communicate(timeout=PATIENCE)!r}")
+    return line.removeprefix("listening on ").strip()
+
+
+def embed_serves_beside_the_loops_own_descriptors():
+    program = embed(f"{LOOPBACK}:0")
+    try:
+        address = served_by_embed(program)
+        data = noise(300000)
+        equal(exchange(address, data), data)
+        program.stdin.write(b"hello\n")
+        program.stdin.flush()
+        equal(program.stdout.readline(), b"read 6 bytes, 1 tasks live\n")
+        equal(exchange(address, b"again"), b"again")
+        said, errors = program.communicate(timeout=PATIENCE)
+        equal((program.returncode, said, errors), (0, b"0 ticks, weir stepped\n", b""))
+    finally:
+        program.kill()
+
+
+def embed_goes_on_ticking_while_it_serves():
+    program = embed(f"{LOOPBACK}:0", "3")
+    try:
+        equal(exchange(served_by_embed(program), b"tick"), b"tick")
+        said, errors = program.communicate(timeout=PATIENCE)
+        equal((program.returncode, errors), (0, b""))
+        contains(said, b" ticks, weir stepped\n")
+    finally:
+        program.kill()
+
+
+def embed_says_that_its_port_is_taken():
+    with listener() as (_, address):
+        got = run("embed", address)
+        equal((got.returncode, got.stdout), (1, b""))
+        contains(got.stderr.decode(), f"embed: {address}: Address already in use")
+
+
 # ------------------------------------------------------------------------------------- race --
 
 def check_race(addresses, winner):
@@ -434,7 +482,7 @@ def wrong_arguments_give_the_usage():
     for name, args in (("echo", ()), ("echo", ("a", "b")), ("get", ()), ("get", ("a", "b")),
                        ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c")),
                        ("drain", ()), ("drain", ("a", "b")), ("drain", ("a", "-1")),
-                       ("drain", ("a", "1", "2"))):
+                       ("drain", ("a", "1", "2")), ("embed", ())):
         got = run(name, *args)
         equal((name, args, got.returncode), (name, args, 2))
         equal(got.stdout, b"")
@@ -460,7 +508,8 @@ def an_unknown_backend_is_named():
 
 
 CASES = {name: value for name, value in list(globals().items())
-         if name.startswith(("echo_", "get_", "race_", "drain_", "wrong_", "a_", "an_")) and callable(value)}
+         if name.startswith(("echo_", "embed_", "get_", "race_", "drain_", "wrong_", "a_", "an_"))
+         and callable(value)}
 
 
 def main():

@@ -540,15 +540,33 @@ static uint64_t fault_entropy(struct wi_backend *be)
     return draw(fault_of(be)); /* the seed decides this too */
 }
 
+static int fault_watch(struct wi_backend *be, int epoll_fd)
+{
+    struct fault *f = fault_of(be);
+    return f->inner->ops->watch(f->inner, epoll_fd);
+}
+
+static void free_fault(struct fault *f)
+{
+    free(f->flight);
+    free(f->held);
+    free(f->debt);
+    free(f);
+}
+
 static void fault_close(struct wi_backend *be)
 {
     struct fault *f = fault_of(be);
     wi_assert(f->flights == 0);
     f->inner->ops->close(f->inner);
-    free(f->flight);
-    free(f->held);
-    free(f->debt);
-    free(f);
+    free_fault(f);
+}
+
+static void fault_abandon(struct wi_backend *be)
+{
+    struct fault *f = fault_of(be);
+    f->inner->ops->abandon(f->inner);
+    free_fault(f);
 }
 
 static const struct wi_backend_ops fault_ops = {
@@ -563,7 +581,9 @@ static const struct wi_backend_ops fault_ops = {
     .wake = fault_wake,
     .now = fault_now,
     .entropy = fault_entropy,
+    .watch = fault_watch,
     .close = fault_close,
+    .abandon = fault_abandon,
 };
 
 int wi_fault_wrap(struct wi_backend **inout, const struct wi_fault_plan *plan)

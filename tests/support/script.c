@@ -116,6 +116,12 @@ static uint64_t entropy(struct wi_backend *be)
     return 4711;
 }
 
+static int watch(struct wi_backend *be, int epoll_fd)
+{
+    (void)be, (void)epoll_fd;
+    return -EOPNOTSUPP;
+}
+
 static void close_script(struct wi_backend *be)
 {
     CHECK(!script_of(be)->attached);
@@ -135,7 +141,9 @@ void script_init(struct script *script)
         .wake = wake,
         .now = now,
         .entropy = entropy,
+        .watch = watch,
         .close = close_script,
+        .abandon = close_script,
     };
     script->be = (struct wi_backend){.ops = &ops, .wake_fd = 77};
     script->now = 1000;

@@ -153,11 +153,14 @@ CASE(core_asleep_is_kicked_once_and_reads_everything)
 CASE(core_closed_refuses_posts_and_ran_what_was_in_its_inbox)
 {
     set_up(64);
+    struct wi_door *door = t.core.door;
+    wi_door_hold(door);
     CHECK(wi_core_post(&t.core, &t.note[0].message));
     tear_down();
     CHECK_EQ(t.note[0].delivered, 1);
     for (int i = 0; i < 3; i++)
-        CHECK(!wi_core_post(&t.core, &t.note[1].message));
+        CHECK(!wi_door_post(door, &t.note[1].message.node));
+    wi_door_drop(door);
     CHECK_EQ(t.note[1].delivered, 0);
     CHECK_EQ(t.script.wakes, 0);
 }

@@ -38,6 +38,7 @@ CASE(error_codes_of_our_own_lie_below_errno_and_differ)
     }
     CHECK_EQ(WEIR_ETORN, -4096);
     CHECK_EQ(WEIR_ELOANS, -4097);
+    CHECK_EQ(WEIR_EABANDONED, -4098);
 }
 
 CASE(error_names_of_errno_are_the_c_librarys)
@@ -63,7 +64,7 @@ CASE(error_of_a_success_is_none)
 
 CASE(error_that_nobody_knows_still_has_a_text)
 {
-    static const int unknown[] = {-4095, -4098, -100000, INT32_MIN, INT32_MIN + 1};
+    static const int unknown[] = {-4095, -4199, -100000, INT32_MIN, INT32_MIN + 1};
     for (unsigned i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         CHECK_STR_EQ(weir_errname(unknown[i]), "?");
         CHECK_STR_EQ(weir_strerror(unknown[i]), "unknown error");

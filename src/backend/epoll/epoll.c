@@ -172,6 +172,19 @@ static void epoll_close(struct wi_backend *be)
     dismantle(e);
 }
 
+/* What waits here is known to nobody but us: the kernel holds no request. */
+static void epoll_abandon(struct wi_backend *be)
+{
+    epoll_of(be)->table.count = 0;
+    epoll_close(be);
+}
+
+static int epoll_watch(struct wi_backend *be, int epoll_fd)
+{
+    int rc = wi_watch_fd(epoll_fd, epoll_of(be)->fd);
+    return rc < 0 ? rc : wi_watch_fd(epoll_fd, be->wake_fd);
+}
+
 static const struct wi_backend_ops epoll_ops = {
     .stage = wi_epoll_stage,
     .cancel = wi_epoll_cancel,
@@ -183,7 +196,9 @@ static const struct wi_backend_ops epoll_ops = {
     .wake = epoll_wake,
     .now = epoll_now,
     .entropy = epoll_entropy,
+    .watch = epoll_watch,
     .close = epoll_close,
+    .abandon = epoll_abandon,
 };
 
 /* Names the step that failed. */

@@ -246,6 +246,11 @@ void wi_ring_close(struct wi_ring *ring)
     *ring = (struct wi_ring){.fd = -1};
 }
 
+int wi_ring_notify(struct wi_ring *ring, int event_fd)
+{
+    return wi_ring_register(ring, IORING_REGISTER_EVENTFD, &event_fd, 1);
+}
+
 int wi_ring_enter(struct wi_ring *ring, unsigned flags, weir_ns wait)
 {
     struct __kernel_timespec limit = {.tv_sec = wait / WEIR_SEC, .tv_nsec = wait % WEIR_SEC};

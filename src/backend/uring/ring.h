@@ -60,6 +60,10 @@ int wi_ring_register(struct wi_ring *ring, unsigned opcode, void *arg, unsigned 
  * taken, or the error; -ETIME, -EINTR, -EAGAIN and -EBUSY lose nothing. */
 int wi_ring_enter(struct wi_ring *ring, unsigned flags, weir_ns wait);
 
+/* Has the kernel kick the eventfd for each completion, those that wait for an enter included. 0 or
+ * an error. */
+int wi_ring_notify(struct wi_ring *ring, int event_fd);
+
 /* Explains a failure as "what: ENAME" or "what: ENAME: hint", and returns `err`. */
 int wi_uring_refuse(struct wi_why *why, int err, const char *what, const char *hint);
 
@@ -78,6 +82,12 @@ static inline bool wi_ring_must_fetch(const struct wi_ring *ring)
 {
     return (IO_URING_READ_ONCE(*ring->sq_kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) !=
            0;
+}
+
+/* Whether completions found no place in the queue; the kernel keeps them until there is room. */
+static inline bool wi_ring_overflows(const struct wi_ring *ring)
+{
+    return (IO_URING_READ_ONCE(*ring->sq_kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
 }
 
 #endif /* WI_BACKEND_URING_RING_H */

@@ -70,6 +70,8 @@ int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, uns
     /* The flag may be stale: whoever queues work sets it afterwards, perhaps after we ran that work.
      * An enter that brought nothing is therefore the end; a blocking one runs what is queued. */
     be->more = wi_ring_ready(ring) > 0 || (n > 0 && wi_ring_must_fetch(ring));
+    if (__builtin_expect(wi_ring_overflows(ring), 0))
+        be->overflows++;
     return n > 0 || result >= 0 || result == -ETIME ? n : result;
 }
 
@@ -124,15 +126,44 @@ static uint64_t uring_entropy(struct wi_backend *be)
     return wi_sys_entropy();
 }
 
+/* The ring's own descriptor is not woken by completions that wait for an enter (DEFER_TASKRUN). The
+ * kick of another thread reaches the ring's eventfd after a grace period only, as an eventfd is not
+ * signalled from within another's wake-up; so both are watched. */
+static int uring_watch(struct wi_backend *be, int epoll_fd)
+{
+    struct wi_uring *uring = wi_uring_of(be);
+    wi_assert(uring->event_fd < 0);
+    int fd = wi_wake_fd_open();
+    if (fd < 0)
+        return fd;
+    int rc = wi_ring_notify(&uring->ring, fd);
+    if (rc == 0 && (rc = wi_watch_fd(epoll_fd, fd)) == 0)
+        rc = wi_watch_fd(epoll_fd, be->wake_fd);
+    if (rc < 0)
+        (void)close(fd);
+    else
+        uring->event_fd = fd;
+    return rc;
+}
+
 /* Also what undoes an open that failed half-way. */
 static void uring_close(struct wi_backend *be)
 {
     struct wi_uring *uring = wi_uring_of(be);
     wi_area_close(&uring->area, &uring->ring);
     wi_ring_close(&uring->ring);
+    if (uring->event_fd >= 0)
+        (void)close(uring->event_fd);
     if (be->wake_fd >= 0)
         (void)close(be->wake_fd);
     free(uring);
+}
+
+/* The kernel goes on with what it holds, in its own time: the area stays mapped for ever. */
+static void uring_abandon(struct wi_backend *be)
+{
+    wi_uring_of(be)->area = (struct wi_area){.memory = NULL};
+    uring_close(be);
 }
 
 static const struct wi_backend_ops uring_ops = {
@@ -147,7 +178,9 @@ static const struct wi_backend_ops uring_ops = {
     .wake = uring_wake,
     .now = uring_now,
     .entropy = uring_entropy,
+    .watch = uring_watch,
     .close = uring_close,
+    .abandon = uring_abandon,
 };
 
 /* ---- open ---- */
@@ -179,6 +212,7 @@ int wi_uring_open(struct wi_backend **out, const struct wi_backend_config *confi
     uring->base.ops = &uring_ops;
     uring->base.wake_fd = -1;
     uring->ring.fd = -1;
+    uring->event_fd = -1;
     int err = open_parts(uring, config, why);
     if (err != 0) {
         uring_close(&uring->base);

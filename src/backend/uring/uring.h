@@ -33,6 +33,8 @@ struct wi_uring {
      * report the same kick for ever. So its completion takes the kick along. */
     bool wake_drains;
     uint64_t wake_token;
+
+    int event_fd; /* which the kernel kicks at each completion, or -1: nobody waits elsewhere */
 };
 
 static inline struct wi_uring *wi_uring_of(struct wi_backend *be)

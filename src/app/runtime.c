@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* runtime -- opening the parts; the picture is in runtime.h. */
+#include "app/runtime.h"
+
+#include <errno.h>
+
+#include "base/limits.h"
+#include "weir/error.h"
+
+static weir_ns budget_of(int64_t option)
+{
+    return option < 0 ? WEIR_FOREVER : option;
+}
+
+static int raise_limits(struct wi_runtime *runtime)
+{
+    uint64_t want = (uint64_t)runtime->options.nofile, hard = 0;
+    int rc = want == 0 ? 0 : wi_limit_nofile(want, &hard);
+    if (rc < 0)
+        wi_log(&runtime->log, WEIR_LOG_ERROR, "option nofile = %llu: the hard limit is %llu",
+               (unsigned long long)want, (unsigned long long)hard);
+    return rc;
+}
+
+static int open_backend(struct wi_runtime *runtime, struct wi_backend **be, wi_wrap_fn *wrap,
+                        void *user)
+{
+    struct wi_backend_config config = {.sq_entries = (unsigned)runtime->options.sq_entries};
+    struct wi_why why = {{0}};
+    int rc = wi_backend_open(be, runtime->options.backend, &config, &why);
+    if (rc < 0) {
+        wi_log(&runtime->log, WEIR_LOG_ERROR, "backend %s cannot be used: %s",
+               weir_backend_name(runtime->options.backend), why.text);
+        return rc;
+    }
+    bool fell_back =
+        runtime->options.backend == WEIR_BACKEND_AUTO && (*be)->caps.backend != WEIR_BACKEND_URING;
+    wi_log(&runtime->log, fell_back ? WEIR_LOG_WARN : WEIR_LOG_INFO, "backend %s: %s",
+           weir_backend_name((*be)->caps.backend), (*be)->caps.reason);
+    rc = wrap != NULL ? wrap(be, user) : 0;
+    if (rc < 0)
+        (*be)->ops->close(*be);
+    return rc;
+}
+
+static int open_core(struct wi_runtime *runtime, struct wi_backend *be)
+{
+    const struct wi_options *options = &runtime->options;
+    struct wi_core_config config = {
+        .stack = {.stack_bytes = (size_t)options->stack_bytes,
+                  .guard_bytes = (size_t)options->guard_bytes},
+        .recv_pool_bytes = (size_t)options->recv_pool_bytes,
+        .run_budget = (unsigned)options->run_budget,
+        .inbox_limit = (unsigned)options->inbox_limit,
+        .park_ns_max = options->park_ns_max,
+        .spin_ns = options->spin_ns < 0 ? 0 : options->spin_ns,
+        .never_blocks = options->busy != 0,
+        .on_wake = options->on_wake,
+        .on_wake_user = options->on_wake_user,
+        .tasks_max = (uint32_t)options->tasks_max,
+    };
+    int rc = wi_core_open(&runtime->core, be, &config, &runtime->log, 0);
+    if (rc < 0) {
+        wi_log(&runtime->log, WEIR_LOG_ERROR,
+               "the core cannot start: %s (stack_bytes %lld, guard_bytes %lld, recv_pool_bytes "
+               "%lld)",
+               weir_strerror(rc), (long long)options->stack_bytes, (long long)options->guard_bytes,
+               (long long)options->recv_pool_bytes);
+        be->ops->close(be);
+    }
+    return rc;
+}
+
+static void open_net(struct wi_runtime *runtime)
+{
+    struct wi_net_config config = {
+        .sockets_max = (uint32_t)runtime->options.sockets_max,
+        .linger_ns = budget_of(runtime->options.linger_ns),
+        .linger_canceled_ns = budget_of(runtime->options.linger_canceled_ns),
+    };
+    wi_net_open(&runtime->net, &runtime->core, &config);
+}
+
+int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi_wrap_fn *wrap,
+                    void *user)
+{
+    struct wi_backend *be = NULL;
+    if (wi_core_self != NULL)
+        return -EPERM;
+    runtime->pollable.fd = runtime->pollable.timer = -1;
+    int rc = wi_options_resolve(&runtime->options, &runtime->log, opts);
+    if (rc == 0)
+        rc = raise_limits(runtime);
+    if (rc == 0)
+        rc = open_backend(runtime, &be, wrap, user);
+    if (rc == 0)
+        rc = open_core(runtime, be);
+    if (rc == 0)
+        open_net(runtime);
+    return rc;
+}
