@@ -112,6 +112,7 @@ static bool offer(struct wi_engine *engine, struct wi_op *op)
         engine->stats.refused++;
         return false;
     }
+    engine->unsubmitted = true;
     op->state = WI_OP_FLYING;
     return true;
 }
@@ -136,6 +137,7 @@ static bool offer_chain(struct wi_engine *engine, struct wi_op *const *op, unsig
             free_slot(engine, op[i]);
     }
     engine->stats.refused += !taken;
+    engine->unsubmitted |= taken;
     return taken;
 }
 
@@ -236,6 +238,7 @@ static bool offer_cancel(struct wi_engine *engine, struct wi_op *op)
         return false;
     }
     engine->stats.cancels++;
+    engine->unsubmitted = true;
     return true;
 }
 
@@ -364,6 +367,7 @@ static unsigned run_alarms(struct wi_engine *engine)
 
 static int enter(struct wi_engine *engine, weir_ns until, struct wi_cqe *cqe)
 {
+    engine->unsubmitted = false;
     int got = engine->be->ops->enter(engine->be, until, cqe, REAP_BATCH);
     engine->stats.enters++;
     if (got >= 0)
@@ -444,6 +448,7 @@ static void woken(struct wi_engine *engine, struct wi_op *op, int32_t res, bool 
 int wi_engine_open(struct wi_engine *engine, struct wi_backend *be)
 {
     *engine = (struct wi_engine){.be = be, .slot_free_head = SLOT_NONE, .time = TIME_UNREAD};
+    wi_list_init(&engine->calls);
     wi_list_init(&engine->limited);
     wi_list_init(&engine->unstaged);
     wi_list_init(&engine->uncanceled);

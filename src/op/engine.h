@@ -38,6 +38,7 @@
 
 #include "backend/backend.h"
 #include "base/list.h"
+#include "op/fd.h"
 #include "op/wheel.h"
 
 struct wi_engine;
@@ -116,7 +117,11 @@ struct wi_engine {
     weir_ns time;      /* of the turn, once somebody has asked; see wi_engine_time */
     struct wi_op wake; /* the poll on be->wake_fd, always armed */
     void *wake_word;
-    uint32_t flags; /* WI_CQE_* of the completion whose callback runs */
+    struct wi_fds fds;
+    struct wi_list calls; /* operations of users, see call.h */
+    bool ended;           /* no more of those */
+    bool unsubmitted;     /* something was staged since the last enter */
+    uint32_t flags;       /* WI_CQE_* of the completion whose callback runs */
     struct wi_engine_stats stats;
 };
 

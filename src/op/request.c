@@ -59,6 +59,11 @@ bool wi_request_may_stop(const struct wi_request *request)
     return !kind_of(request)->finishes;
 }
 
+bool wi_request_is_void(const struct wi_request *request)
+{
+    return kind_of(request)->moves && request->count == 0;
+}
+
 /* ---- the vector ---- */
 
 /* Moves past elements that are finished, empty ones too. */

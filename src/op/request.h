@@ -105,6 +105,9 @@ void wi_request_stop(struct wi_engine *engine, struct wi_request *request, int w
 
 bool wi_request_may_stop(const struct wi_request *request);
 
+/* Whether there are no bytes to move, so that it is done before it starts. */
+bool wi_request_is_void(const struct wi_request *request);
+
 /* ---- for chains, which stage several requests together ---- */
 
 /* Fills in the next attempt. False: it is a pause, so long. */

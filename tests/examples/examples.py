@@ -482,7 +482,7 @@ def wrong_arguments_give_the_usage():
     for name, args in (("echo", ()), ("echo", ("a", "b")), ("get", ()), ("get", ("a", "b")),
                        ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c")),
                        ("drain", ()), ("drain", ("a", "b")), ("drain", ("a", "-1")),
-                       ("drain", ("a", "1", "2")), ("embed", ())):
+                       ("drain", ("a", "1", "2")), ("embed", ()), ("ops", ())):
         got = run(name, *args)
         equal((name, args, got.returncode), (name, args, 2))
         equal(got.stdout, b"")
