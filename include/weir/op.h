@@ -40,7 +40,8 @@ struct weir_core;
 struct weir_op;
 
 /* What the callback says. Of a completion with WEIR_OP_MORE: DONE asks the operation to end, AGAIN
- * lets it go on. Of the last one: DONE leaves it, AGAIN starts it once more as it was. */
+ * lets it go on. Of the last one: DONE leaves it, AGAIN starts it once more as it was unless it
+ * ended with an error. */
 enum weir_op_verdict { WEIR_OP_DONE, WEIR_OP_AGAIN };
 
 #define WEIR_OP_MORE 1u  /* not the last completion: object and memory are still in use */
@@ -84,7 +85,7 @@ WEIR_API void weir_op_sendv(struct weir_core *core, struct weir_op *op, int fd,
                             const struct iovec *iov, unsigned count);
 
 /* Accepts until it is stopped: each new connection is a result with WEIR_OP_MORE, an attached
- * descriptor that the callback owns, even after a cancel. An error (-EMFILE, ...) ends it. accept(2) */
+ * descriptor that the callback owns, even after a cancel. An error (-EMFILE, ...) ends it; -EINVAL: it does not listen. accept(2) */
 WEIR_API void weir_op_accept_multi(struct weir_core *core, struct weir_op *op, int fd);
 
 /* Connects a socket. connect(2) */
@@ -104,8 +105,8 @@ WEIR_API void weir_op_write_at(struct weir_core *core, struct weir_op *op, int f
 #define WEIR_SYNC_DATA 1u
 WEIR_API void weir_op_sync(struct weir_core *core, struct weir_op *op, int fd, unsigned flags);
 
-/* Waits until one of the events holds: those that do, POLLERR and POLLHUP unasked. -EPERM: what
- * cannot be waited for, such as a regular file. poll(2) */
+/* Waits until one of the events holds: those that do; POLLERR, POLLHUP and POLLRDHUP unasked.
+ * -EPERM: what cannot be waited for, such as a regular file. poll(2) */
 WEIR_API void weir_op_poll(struct weir_core *core, struct weir_op *op, int fd, unsigned events);
 
 /* 0, after a round through the backend. */

@@ -53,7 +53,7 @@ static void tell(struct wi_engine *engine, struct wi_call *call, ssize_t result,
     wi_list_remove(&call->live);
     call->busy = false;
     /* From here on the object is the callback's, to free or to start, unless it says AGAIN. */
-    if (op->fn(op, result, flags) != WEIR_OP_AGAIN)
+    if (op->fn(op, result, flags) != WEIR_OP_AGAIN || result < 0)
         return;
     WEIR_REQUIRE(!call->busy, "an operation that the callback started, and asked for AGAIN");
     wi_request_rewind(&call->req);
@@ -166,6 +166,20 @@ static int approve_raw(struct wi_engine *engine, struct wi_call *call)
     return engine->be->ops->ctl(engine->be, &ctl);
 }
 
+/* Without this a backend may wait for readiness that never comes. */
+static int check_listening(struct wi_engine *engine, const struct wi_fd *fd)
+{
+    int listening = 0;
+    struct wi_ctl ctl = {.what = WI_CTL_GETOPT,
+                         .fd = fd->fd,
+                         .a = SOL_SOCKET,
+                         .b = SO_ACCEPTCONN,
+                         .mem = &listening,
+                         .len = sizeof listening};
+    int rc = engine->be->ops->ctl(engine->be, &ctl);
+    return rc < 0 ? rc : listening ? 0 : -EINVAL;
+}
+
 static bool may_stop(const struct wi_call *call)
 {
     return call->what == WI_CALL_CHAIN ? wi_chain_may_stop(call) : wi_request_may_stop(&call->req);
@@ -189,6 +203,8 @@ static int admit(struct wi_engine *engine, struct wi_call *call, struct wi_fd **
         return 0;
     struct wi_fd *fd = wi_fd_find(engine, call->req.fd);
     int rc = wi_call_check(fd, &call->req);
+    if (rc == 0 && call->what == WI_REQUEST_ACCEPT)
+        rc = check_listening(engine, fd);
     if (rc < 0)
         return rc;
     wi_use_begin(&call->use, fd, call);

@@ -167,13 +167,16 @@ void wi_chain_run(struct wi_engine *engine, struct wi_call *call)
     wi_op_start_chain(engine, op, count);
 }
 
-/* The group is back. */
+/* The group is back. What was linked behind a step that we call done, and the backend short (the end of
+ * a file), was never tried. */
 static void settle(struct wi_engine *engine, struct wi_call *call)
 {
+    uint32_t first = call->from;
     int rc = 1;
     while (rc > 0 && call->from < call->upto) {
         struct wi_step *step = step_at(call, call->from);
-        rc = wi_request_take(&step->req, step->res);
+        bool severed = step->res == -ECANCELED && call->from > first;
+        rc = severed ? 0 : wi_request_take(&step->req, step->res);
         call->from += rc > 0;
     }
     if (rc >= 0)

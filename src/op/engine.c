@@ -130,7 +130,7 @@ static bool offer_chain(struct wi_engine *engine, struct wi_op *const *op, unsig
     }
     bool taken = engine->be->ops->chain(engine->be, token, req, count) == 0;
     for (unsigned i = 0; i < count; i++) {
-        op[i]->behind = 0;
+        op[i]->behind = i > 0;
         if (taken)
             op[i]->state = WI_OP_FLYING;
         else
@@ -186,6 +186,7 @@ static void launch(struct wi_engine *engine, struct wi_op *const *op, unsigned c
         wi_assert(op[i]->state == WI_OP_IDLE);
         wi_list_init(&op[i]->link);
         op[i]->canceled = false;
+        op[i]->behind = 0;
     }
     engine->stats.started += count;
     engine->busy += count;
@@ -288,12 +289,26 @@ static void offer_waiting(struct wi_engine *engine)
 
 /* ---- completions ---- */
 
+/* A step of a chain whose predecessor has just completed may not have begun yet, and io_uring finds
+ * only what has; it would never be asked again. */
+static void ask_again(struct wi_engine *engine, uint64_t token)
+{
+    uint32_t index = wi_token_slot(token);
+    wi_assert(index < engine->slot_count);
+    struct wi_op *op = engine->slot[index].op;
+    if (op != NULL && engine->slot[index].generation == wi_token_generation(token) &&
+        op->state == WI_OP_FLYING && op->behind > 0 && op->canceled && wi_list_empty(&op->link))
+        wi_list_push_back(&engine->uncanceled, &op->link);
+}
+
 /* 0, -ENOENT and -EALREADY are how a race between a cancel and its target may end; -EINVAL means
  * that the kernel did not understand us at all. None of them ends the target. */
 static void note_cancel(struct wi_engine *engine, const struct wi_cqe *cqe)
 {
     wi_assert(cqe->res != -EINVAL);
-    if (cqe->res < 0 && cqe->res != -ENOENT && cqe->res != -EALREADY)
+    if (cqe->res == -ENOENT)
+        ask_again(engine, cqe->token);
+    else if (cqe->res < 0 && cqe->res != -EALREADY)
         engine->stats.cancels_odd++;
 }
 

@@ -65,10 +65,10 @@ struct wi_op {
         uint32_t slot; /* while FLYING */
         int32_t local; /* while RETIRED: its result */
     };
-    uint8_t state;       /* enum wi_op_state */
-    bool canceled;       /* wi_op_cancel was called since the start */
-    bool counted;        /* against ops_max; set before the start */
-    uint8_t behind;      /* how many operations of its chain follow it in the list */
+    uint8_t state;  /* enum wi_op_state */
+    bool canceled;  /* wi_op_cancel was called since the start */
+    bool counted;   /* against ops_max; set before the start */
+    uint8_t behind; /* how many of its chain follow it in the list; FLYING: it is not the first */
     struct wi_req req;
     struct wi_list link; /* in limited, unstaged or retired, or in uncanceled while FLYING */
 };

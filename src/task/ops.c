@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ops -- the public calls of weir/op.h: each is a line about what it starts. */
+#include <poll.h>
+
 #include "op/call.h"
 #include "task/core.h"
 
@@ -97,7 +99,8 @@ void weir_op_sync(struct weir_core *core, struct weir_op *op, int fd, unsigned f
 
 void weir_op_poll(struct weir_core *core, struct weir_op *op, int fd, unsigned events)
 {
-    start(core, op, (struct wi_call_spec){WI_REQUEST_POLL, .fd = fd, .arg = (uint16_t)events});
+    start(core, op,
+          (struct wi_call_spec){WI_REQUEST_POLL, .fd = fd, .arg = (uint16_t)(events | POLLRDHUP)});
 }
 
 void weir_op_nop(struct weir_core *core, struct weir_op *op)

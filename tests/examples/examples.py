@@ -254,6 +254,32 @@ def echo_says_that_its_port_is_taken():
         contains(got.stderr.decode(), f"echo: {address}: Address already in use")
 
 
+# -------------------------------------------------------------------------------------- ops --
+
+def ops_gives_back_a_mebibyte_and_then_the_end():
+    data = noise(1 << 20)
+    with echo(f"{LOOPBACK}:0", "ops") as address:
+        equal(exchange(address, data), data)
+        equal(exchange(address, b""), b"")
+
+
+def ops_keeps_many_connections_apart():
+    with echo(f"{LOOPBACK}:0", "ops") as address, contextlib.ExitStack() as kept:
+        socks = [kept.enter_context(connect(address)) for _ in range(50)]
+        for i, sock in enumerate(socks):
+            sock.sendall(b"I am %d" % i)
+        for i, sock in reversed(list(enumerate(socks))):
+            equal(sock.recv(100), b"I am %d" % i)
+
+
+def ops_survives_a_reset():
+    with echo(f"{LOOPBACK}:0", "ops") as address:
+        with connect(address) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            sock.sendall(b"gone")
+        equal(exchange(address, b"still there"), b"still there")
+
+
 # -------------------------------------------------------------------------------------- get --
 
 class Page(http.server.BaseHTTPRequestHandler):
