@@ -10,7 +10,7 @@
  * the result that the callback gets, later, from a step of the core and never inside the call. The
  * object, and all memory that the call was given, stay alive and untouched until the callback ran
  * without WEIR_OP_MORE. Then the object is free: the callback may start it again, with any call, or
- * free it. It must not call anything marked [wait], nor step or close the core.
+ * free it. It must make no [wait] call, nor step or close the core.
  *
  * An operation is an object zeroed before its first use, with `fn` set. `deadline` (0: none) may be
  * set before each start: past it the operation ends with -ETIMEDOUT, unless its result came first;
