@@ -558,15 +558,12 @@ CASE(option_stop_settle_ns_is_how_long_nothing_moves_before_the_end_gives_up)
 
 CASE(every_option_has_a_case_of_its_effect)
 {
-    static const char *const tested[] = {"cores",          "stack_bytes",
-                                         "guard_bytes",    "recv_pool_bytes",
-                                         "sq_entries", "cq_entries", "ops_max", "run_budget",
-                                         "inbox_limit",    "park_ns_max",
-                                         "spin_ns",        "busy",
-                                         "tasks_max",      "sockets_max",
-                                         "linger_ns",      "linger_canceled_ns",
-                                         "stop_settle_ns", "abandon_aborts",
-                                         "nofile"};
+    static const char *const tested[] = {
+        "cores",          "stack_bytes",    "guard_bytes", "recv_pool_bytes",
+        "sq_entries",     "cq_entries",     "ops_max",     "run_budget",
+        "inbox_limit",    "park_ns_max",    "spin_ns",     "busy",
+        "tasks_max",      "sockets_max",    "linger_ns",   "linger_canceled_ns",
+        "stop_settle_ns", "abandon_aborts", "nofile"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

@@ -534,7 +534,8 @@ def an_unknown_backend_is_named():
 
 
 CASES = {name: value for name, value in list(globals().items())
-         if name.startswith(("echo_", "embed_", "get_", "race_", "drain_", "wrong_", "a_", "an_"))
+         if name.startswith(("echo_", "embed_", "get_", "ops_", "race_", "drain_", "wrong_", "a_",
+                             "an_"))
          and callable(value)}
 
 
