@@ -326,6 +326,47 @@ CASE(op_raw_refuses_links_tokens_buffers_and_silence)
     ops_close();
 }
 
+static unsigned notices;
+
+static enum weir_op_verdict sent_without_a_copy(struct weir_op *op, ssize_t result, unsigned flags)
+{
+    int *error = op->user;
+    if (result < 0 && flags == 0)
+        *error = (int)result;
+    notices = notices << 4 | flags | (unsigned)(result == 4) << 3;
+    return flags & WEIR_OP_MORE ? WEIR_OP_AGAIN : WEIR_OP_DONE;
+}
+
+/* IORING_OP_SEND_ZC: its result, with more to come; then the word that the memory is free. */
+CASE(op_raw_passes_on_more_and_notif)
+{
+    enum { SEND_ZC = 47 };
+    unsigned char sqe[64];
+    int fd[2], error = 0;
+    char text[] = "weir";
+    uint64_t at = (uintptr_t)text;
+    uint32_t len = 4;
+    ops_open(NULL);
+    if (!ops_on_uring())
+        SKIP("raw entries are io_uring's");
+    ops_tcp_pair(fd);
+    raw(sqe, SEND_ZC, 0, 0);
+    memcpy(&sqe[4], &fd[0], 4);
+    memcpy(&sqe[16], &at, 8);
+    memcpy(&sqe[24], &len, 4);
+    struct weir_op op = {.fn = sent_without_a_copy, .user = &error};
+    weir_op_raw(ops_core, &op, sqe);
+    ops_settle();
+    CHECK_EQ(seam_read(fd[1], text, 4), 4);
+    ops_settle();
+    if (error == -EINVAL)
+        SKIP("no SEND_ZC in this kernel");
+    CHECK_EQ(notices, (8u | WEIR_OP_MORE) << 4 | WEIR_OP_NOTIF);
+    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(weir_fd_close(ops_core, fd[0]), 0);
+    ops_close();
+}
+
 /* ---- all of them, on nothing and on the wrong thing ---- */
 
 struct args {
