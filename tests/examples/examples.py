@@ -64,9 +64,10 @@ def serving(name, *args):
 
 
 @contextlib.contextmanager
-def echo(address):
-    """The echo example, serving: gives the address that it printed. It must still live at the end."""
-    with serving("echo", address) as (server, printed):
+def echo(address, program="echo"):
+    """The echo example, or another one that does the same, serving: gives the address that it
+    printed. It must still live at the end."""
+    with serving(program, address) as (server, printed):
         yield printed
         equal(server.poll(), None)
 
