@@ -85,7 +85,8 @@ WEIR_API void weir_op_sendv(struct weir_core *core, struct weir_op *op, int fd,
                             const struct iovec *iov, unsigned count);
 
 /* Accepts until it is stopped: each new connection is a result with WEIR_OP_MORE, an attached
- * descriptor that the callback owns, even after a cancel. An error (-EMFILE, ...) ends it; -EINVAL: it does not listen. accept(2) */
+ * descriptor that the callback owns, even after a cancel. An error (-EMFILE, ...) ends it; -EINVAL:
+ * it does not listen. accept(2) */
 WEIR_API void weir_op_accept_multi(struct weir_core *core, struct weir_op *op, int fd);
 
 /* Connects a socket. connect(2) */
