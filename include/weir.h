@@ -10,6 +10,7 @@
 #include "weir/core.h"
 #include "weir/error.h"
 #include "weir/interval.h"
+#include "weir/op.h"
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/sock.h"

@@ -45,6 +45,8 @@ struct weir_opts {
     size_t guard_bytes;         /* below every stack; faults on overflow */
     size_t recv_pool_bytes;     /* per core; bounds every borrowed buffer */
     unsigned sq_entries;        /* of the submission ring; nothing on epoll */
+    unsigned cq_entries;        /* of the completion ring; 0 is four times sq_entries or more */
+    unsigned ops_max;           /* operations in flight; at it callers wait */
     unsigned run_budget;        /* tasks run per turn of the loop */
     unsigned tasks_max;         /* live tasks; at it weir_spawn gives -EAGAIN */
     unsigned sockets_max;       /* open sockets, and as many listeners; at it -EMFILE */

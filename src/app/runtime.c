@@ -25,7 +25,8 @@ static int raise_limits(struct wi_runtime *runtime)
 static int open_backend(struct wi_runtime *runtime, struct wi_backend **be, wi_wrap_fn *wrap,
                         void *user)
 {
-    struct wi_backend_config config = {.sq_entries = (unsigned)runtime->options.sq_entries};
+    struct wi_backend_config config = {.sq_entries = (unsigned)runtime->options.sq_entries,
+                                       .cq_entries = (unsigned)runtime->options.cq_entries};
     struct wi_why why = {{0}};
     int rc = wi_backend_open(be, runtime->options.backend, &config, &why);
     if (rc < 0) {
@@ -58,6 +59,7 @@ static int open_core(struct wi_runtime *runtime, struct wi_backend *be)
         .on_wake = options->on_wake,
         .on_wake_user = options->on_wake_user,
         .tasks_max = (uint32_t)options->tasks_max,
+        .ops_max = (uint32_t)options->ops_max,
     };
     int rc = wi_core_open(&runtime->core, be, &config, &runtime->log, 0);
     if (rc < 0) {

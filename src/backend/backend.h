@@ -40,6 +40,10 @@
  *            of its own, the token with WI_TOKEN_CANCEL set: 0 found, -ENOENT not found, -EALREADY
  *            too late to stop. The target's own terminal completion comes before or after it, and is
  *            -ECANCELED or, when it won the race, its result. Cancelling what is not there is legal.
+ *   chain    As stage, for 2 to be->chain_max requests, of which each begins when the one before has
+ *            succeeded in full. An error, a short READ or WRITE, and a short SEND or RECV that has
+ *            MSG_WAITALL end all behind them with -ECANCELED. All are taken or none is. A cancel may
+ *            not find one whose turn has not come.
  *   enter    Submits all that is staged; then, if no completion is at hand, waits for one, for a
  *            wake or until the instant `until`. Fills up to `max` completions and returns how many.
  *            `until` at or before now (WI_ENTER_NOW) never blocks and costs no system call when
@@ -107,17 +111,25 @@ enum wi_opcode {
     WI_OP_RECV,    /* mem, len, msg_flags; WI_REQ_MULTI: see `data` above */
     WI_OP_SEND,    /* mem, len, msg_flags; MSG_WAITALL asks for all of it and may still be short */
     WI_OP_SENDMSG, /* mem: struct msghdr, msg_flags */
+    WI_OP_READ,    /* mem, len, off: of a file */
+    WI_OP_WRITE,   /* mem, len, off: of a file */
+    WI_OP_FSYNC,   /* msg_flags: WI_SYNC_* */
+    WI_OP_RAW,     /* mem: what WI_CTL_RAW has approved, 64 bytes */
     WI_OP_COUNT
 };
 
 #define WI_REQ_MULTI 1u
+#define WI_SYNC_DATA 1u /* the data and what is needed to read it; fdatasync(2) */
 
 struct wi_req {
     uint8_t opcode; /* enum wi_opcode */
     uint8_t flags;  /* WI_REQ_* */
     uint16_t events;
     int32_t fd;
-    void *word; /* from attach */
+    union {
+        void *word;   /* from attach */
+        uint64_t off; /* READ, WRITE: files need no word */
+    };
     void *mem;
     uint32_t len;
     uint32_t msg_flags; /* MSG_NOSIGNAL is implied by sends */
@@ -131,6 +143,7 @@ struct wi_cqe {
 
 #define WI_CQE_MORE 1u /* not the last one of its request */
 #define WI_CQE_DATA 2u /* `res` bytes lie in the area of the backend, at wi_cqe_at */
+#define WI_CQE_NOTIF 4u /* RAW: the kernel has let go of memory that it sent from */
 #define WI_CQE_AT_SHIFT 8
 
 static inline uint32_t wi_cqe_at(uint32_t flags)
@@ -153,8 +166,14 @@ enum wi_ctl_what {
     WI_CTL_CLOSE,     /* the descriptor is gone whatever the result */
     WI_CTL_STATPATH,  /* mem: path -> *aux = {device, inode} of a socket file; -ENOTSOCK for others
                        */
-    WI_CTL_UNLINK     /* mem: path */
+    WI_CTL_UNLINK,    /* mem: path */
+    WI_CTL_ADOPT,     /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
+    WI_CTL_RAW /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
 };
+
+#define WI_FD_SOCKET 1  /* takes RECV, SEND, ACCEPT, CONNECT */
+#define WI_FD_SEEKS 2   /* takes READ and WRITE at an offset */
+#define WI_FD_AWAITED 4 /* takes POLL; regular files and directories do not */
 
 struct wi_ctl {
     enum wi_ctl_what what;
@@ -167,10 +186,14 @@ struct wi_ctl {
 
 /* ---- the seam ---- */
 
+enum { WI_CHAIN_MAX = 16 };
+
 struct wi_backend;
 
 struct wi_backend_ops {
     int (*stage)(struct wi_backend *be, uint64_t token, const struct wi_req *req);
+    int (*chain)(struct wi_backend *be, const uint64_t *token, const struct wi_req *const *req,
+                 unsigned count);
     int (*cancel)(struct wi_backend *be, uint64_t token);
     int (*enter)(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
     ssize_t (*try)(struct wi_backend *be, const struct wi_req *req);
@@ -195,10 +218,12 @@ struct wi_backend {
     char *area;  /* where completions with WI_CQE_DATA have their bytes, or NULL */
     uint32_t area_bytes;
     uint64_t overflows; /* enters that found more completions than the kernel's queue holds */
+    unsigned chain_max; /* 1 to WI_CHAIN_MAX; 1: no chains */
 };
 
 struct wi_backend_config {
-    unsigned sq_entries;   /* ring size; the completion ring has at least four times as many */
+    unsigned sq_entries;   /* ring size; 0: the default */
+    unsigned cq_entries;   /* completions that fit; 0: four times sq_entries, at least 256 */
     unsigned features_off; /* WEIR_CAP_* bits that must not be used, to exercise the fallbacks */
 };
 

@@ -6,6 +6,7 @@
 #include "backend/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -54,6 +55,27 @@ ssize_t wi_sys_try(const struct wi_req *req)
     return result;
 }
 
+static ssize_t do_file(const struct wi_req *req)
+{
+    switch (req->opcode) {
+    case WI_OP_READ:
+        return pread(req->fd, req->mem, req->len, (off_t)req->off);
+    case WI_OP_WRITE:
+        return pwrite(req->fd, req->mem, req->len, (off_t)req->off);
+    default:
+        wi_assert(req->opcode == WI_OP_FSYNC);
+        return (req->msg_flags & WI_SYNC_DATA) != 0 ? fdatasync(req->fd) : fsync(req->fd);
+    }
+}
+
+ssize_t wi_sys_file(const struct wi_req *req)
+{
+    ssize_t result;
+    while ((result = do_file(req)) < 0 && errno == EINTR)
+        ;
+    return result < 0 ? -errno : result;
+}
+
 static int result_of(int result)
 {
     return result < 0 ? -errno : result;
@@ -75,6 +97,29 @@ static int stat_socket(const char *path, uint64_t *aux)
     aux[0] = st.st_dev;
     aux[1] = st.st_ino;
     return 0;
+}
+
+static int adopt(int fd)
+{
+    struct stat st;
+    int is = 0;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    if ((flags & O_PATH) != 0)
+        return -EBADF; /* names a file, and reads nothing of it; open(2) */
+    if (S_ISSOCK(st.st_mode)) {
+        is |= WI_FD_SOCKET;
+        if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+            return -errno;
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISBLK(st.st_mode))
+        is |= WI_FD_AWAITED;
+    if (lseek(fd, 0, SEEK_CUR) >= 0)
+        is |= WI_FD_SEEKS;
+    return is;
 }
 
 int wi_sys_ctl(const struct wi_ctl *ctl)
@@ -105,6 +150,10 @@ int wi_sys_ctl(const struct wi_ctl *ctl)
         return stat_socket(ctl->mem, ctl->aux);
     case WI_CTL_UNLINK:
         return result_of(unlink(ctl->mem));
+    case WI_CTL_ADOPT:
+        return adopt(ctl->fd);
+    case WI_CTL_RAW:
+        return -EOPNOTSUPP;
     }
     wi_assert(!"a control call");
     return -EINVAL;

@@ -22,7 +22,10 @@
  * unix socket full. */
 ssize_t wi_sys_try(const struct wi_req *req);
 
-/* Every WI_CTL_*. The length of a name that was cut is the one it would have had. */
+/* READ, WRITE or FSYNC, however long the disk takes: the result. EINTR is retried. */
+ssize_t wi_sys_file(const struct wi_req *req);
+
+/* Every WI_CTL_*; of RAW, what holds without io_uring. The length of a name that was cut is the one it would have had. */
 int wi_sys_ctl(const struct wi_ctl *ctl);
 
 /* An eventfd, non-blocking and close-on-exec, or an error. Closed by its owner. */

@@ -47,6 +47,7 @@ static int connect_to(struct wi_task *task, struct wi_sock *sock, struct weir_ad
     if (rc < 0)
         return rc;
     dialler.op.fn = connected;
+    dialler.op.counted = true;
     dialler.op.req = (struct wi_req){.opcode = WI_OP_CONNECT,
                                      .fd = sock->fd,
                                      .word = sock->word,

@@ -7,7 +7,7 @@
  *                             v
  *     writers:            front (its machine runs) -> next -> ...
  *
- * The machine (op/send.h) lies in the writer's frame: its task stays parked until the kernel has let
+ * The machine (op/request.h) lies in the writer's frame: its task stays parked until the kernel has let
  * go of it. A message that broke off behind its first byte tears the stream: what follows it would
  * be read as its rest.
  */
@@ -16,7 +16,7 @@
 
 #include "base/require.h"
 #include "net/net.h"
-#include "op/send.h"
+#include "op/request.h"
 #include "weir/error.h"
 
 enum { AT_ONCE_MAX = 1 << 30 }; /* bytes: a request's length is 32 bits, a result is signed */
@@ -29,7 +29,7 @@ struct writer {
     bool started; /* the front one, and `send` is in the engine's hands */
     bool finished;
     int rc;
-    struct wi_send send;
+    struct wi_request send;
 };
 
 static struct writer *front_of(const struct wi_sock *sock)
@@ -68,7 +68,7 @@ void wi_sock_cancel_send(struct wi_sock *sock)
 {
     struct writer *front = front_of(sock);
     if (front->started)
-        wi_send_cancel(&sock->net->core->engine, &front->send);
+        wi_request_stop(&sock->net->core->engine, &front->send, -ECANCELED);
 }
 
 static int wait_for_front(struct writer *writer)
@@ -82,11 +82,13 @@ static int wait_for_front(struct writer *writer)
     return 0;
 }
 
-static void finished(struct wi_engine *engine, struct wi_send *send, int rc)
+static void finished(struct wi_engine *engine, struct wi_request *send, ssize_t result,
+                     unsigned flags)
 {
     struct writer *writer = wi_container_of(send, struct writer, send);
     (void)engine;
-    writer->rc = rc;
+    (void)flags;
+    writer->rc = result < 0 ? (int)result : 0;
     writer->finished = true;
     wi_task_wake(writer->task);
 }
@@ -95,7 +97,7 @@ static void interrupt_send(struct wi_task *task, struct wi_wait *wait)
 {
     struct writer *writer = wi_container_of(wait, struct writer, wait);
     (void)task;
-    wi_send_cancel(&writer->sock->net->core->engine, &writer->send);
+    wi_request_stop(&writer->sock->net->core->engine, &writer->send, -ECANCELED);
 }
 
 /* The rest goes through the backend; the kernel has our memory until `finished` ran (I1). */
@@ -104,7 +106,7 @@ static int send_rest(struct writer *writer)
     writer->wait.interrupt = interrupt_send;
     writer->send.finish = finished;
     writer->started = true;
-    wi_send_start(&writer->sock->net->core->engine, &writer->send);
+    wi_request_start(&writer->sock->net->core->engine, &writer->send);
     while (!writer->finished)
         wi_task_park(writer->task, &writer->wait);
     if (writer->rc != -ECANCELED)
@@ -114,17 +116,18 @@ static int send_rest(struct writer *writer)
 }
 
 /* The first attempt, unless the caller has made it: `tried` is what came of that, or 0. */
-static int begin_message(struct wi_sock *sock, struct wi_send *send, const struct iovec *iov,
+static int begin_message(struct wi_sock *sock, struct wi_request *send, const struct iovec *iov,
                          unsigned count, ssize_t tried)
 {
-    wi_send_init(send, sock->fd, sock->word, iov, count, tried > 0 ? (size_t)tried : 0);
+    wi_request_vector(send, sock->fd, sock->word, iov, count);
+    wi_request_skip(send, tried > 0 ? (size_t)tried : 0);
     if (tried != 0)
         return tried > 0 ? -EAGAIN : (int)tried;
     if (sock->torn)
         return WEIR_ETORN;
     if (sock->write_shut)
         return -EPIPE;
-    return wi_send_try(&sock->net->core->engine, send);
+    return wi_request_try(&sock->net->core->engine, send);
 }
 
 static int send_message(struct writer *writer, bool *queued, const struct iovec *iov,

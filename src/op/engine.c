@@ -53,7 +53,7 @@ int wi_engine_reserve(struct wi_engine *engine, uint32_t count)
 
 void wi_engine_unreserve(struct wi_engine *engine, uint32_t count)
 {
-    wi_assert(engine->reserved >= count);
+    wi_assert(engine->reserved >= 1 + engine->counted_slots + count);
     engine->reserved -= count;
 }
 
@@ -65,7 +65,6 @@ static void take_slot(struct wi_engine *engine, struct wi_op *op)
     struct wi_slot *slot = &engine->slot[op->slot];
     engine->slot_free_head = slot->next_free;
     slot->op = op;
-    engine->busy++;
 }
 
 static void free_slot(struct wi_engine *engine, struct wi_op *op)
@@ -76,8 +75,6 @@ static void free_slot(struct wi_engine *engine, struct wi_op *op)
     slot->generation = (slot->generation + 1) & GENERATION_MASK;
     slot->next_free = engine->slot_free_head;
     engine->slot_free_head = op->slot;
-    engine->busy--;
-    op->state = WI_OP_IDLE;
 }
 
 static uint64_t token_of(const struct wi_engine *engine, const struct wi_op *op)
@@ -102,28 +99,137 @@ __attribute__((noreturn, cold)) static void unknown_completion(const struct wi_e
 
 /* ---- staging ---- */
 
+static struct wi_op *op_of(struct wi_list *node)
+{
+    return wi_container_of(node, struct wi_op, link);
+}
+
 static bool offer(struct wi_engine *engine, struct wi_op *op)
 {
+    take_slot(engine, op);
     if (engine->be->ops->stage(engine->be, token_of(engine, op), &op->req) < 0) {
+        free_slot(engine, op);
         engine->stats.refused++;
         return false;
     }
+    engine->unsubmitted = true;
     op->state = WI_OP_FLYING;
     return true;
 }
 
+static bool offer_chain(struct wi_engine *engine, struct wi_op *const *op, unsigned count)
+{
+    uint64_t token[WI_CHAIN_MAX] = {0};
+    const struct wi_req *req[WI_CHAIN_MAX] = {NULL};
+    if (count == 1)
+        return offer(engine, op[0]);
+    for (unsigned i = 0; i < count; i++) {
+        take_slot(engine, op[i]);
+        token[i] = token_of(engine, op[i]);
+        req[i] = &op[i]->req;
+    }
+    bool taken = engine->be->ops->chain(engine->be, token, req, count) == 0;
+    for (unsigned i = 0; i < count; i++) {
+        op[i]->behind = i > 0;
+        if (taken)
+            op[i]->state = WI_OP_FLYING;
+        else
+            free_slot(engine, op[i]);
+    }
+    engine->stats.refused += !taken;
+    engine->unsubmitted |= taken;
+    return taken;
+}
+
+static void wait_in(struct wi_list *list, enum wi_op_state state, struct wi_op *const *op,
+                    unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        op[i]->state = (uint8_t)state;
+        op[i]->behind = (uint8_t)(count - 1 - i);
+        wi_list_push_back(list, &op[i]->link);
+    }
+}
+
+/* Takes the chain, often of one, from the front of a list. How many operations it has. */
+static unsigned take_front(struct wi_list *list, struct wi_op **op)
+{
+    unsigned count = op_of(list->next)->behind + 1u;
+    for (unsigned i = 0; i < count; i++)
+        op[i] = op_of(wi_list_pop_front(list));
+    return count;
+}
+
+/* Lets `count` more counted operations through, with slots for all of them; they hold their place
+ * until they complete. Memory that cannot be had lowers the limit for good: the first slots were had
+ * at the start, so what is in flight goes on. */
+static bool admit(struct wi_engine *engine, unsigned count)
+{
+    uint32_t sum = engine->counted + count;
+    if (sum > engine->counted_slots && sum <= engine->ops_max) {
+        uint32_t more = engine->counted_slots < count ? count : engine->counted_slots;
+        if (wi_engine_reserve(engine, more) == 0)
+            engine->counted_slots += more;
+        else
+            engine->ops_max = engine->counted_slots;
+    }
+    if (sum > engine->ops_max)
+        return false;
+    engine->counted = sum;
+    return true;
+}
+
+/* Behind others that wait, so that requests of one descriptor keep their order. */
+static void launch(struct wi_engine *engine, struct wi_op *const *op, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        wi_assert(op[i]->state == WI_OP_IDLE);
+        wi_list_init(&op[i]->link);
+        op[i]->canceled = false;
+        op[i]->behind = 0;
+    }
+    engine->stats.started += count;
+    engine->busy += count;
+    if (op[0]->counted && (!wi_list_empty(&engine->limited) || !admit(engine, count))) {
+        engine->stats.limited += count;
+        wait_in(&engine->limited, WI_OP_LIMITED, op, count);
+    } else if (!wi_list_empty(&engine->unstaged) || !offer_chain(engine, op, count)) {
+        wait_in(&engine->unstaged, WI_OP_WAITING, op, count);
+    }
+}
+
 void wi_op_start(struct wi_engine *engine, struct wi_op *op)
 {
+    launch(engine, &op, 1);
+}
+
+unsigned wi_chain_max(const struct wi_engine *engine)
+{
+    return engine->ops_max < engine->be->chain_max ? engine->ops_max : engine->be->chain_max;
+}
+
+void wi_op_start_chain(struct wi_engine *engine, struct wi_op *const *op, unsigned count)
+{
+    wi_assert(count > 0 && count <= wi_chain_max(engine));
+    for (unsigned i = 0; i < count; i++)
+        wi_assert(op[i]->counted);
+    launch(engine, op, count);
+}
+
+static void retire(struct wi_engine *engine, struct wi_op *op, int32_t res)
+{
+    op->state = WI_OP_RETIRED;
+    op->local = res;
+    wi_list_push_back(&engine->retired, &op->link);
+}
+
+void wi_op_post(struct wi_engine *engine, struct wi_op *op, int32_t res)
+{
     wi_assert(op->state == WI_OP_IDLE);
-    take_slot(engine, op);
     wi_list_init(&op->link);
     op->canceled = false;
-    engine->stats.started++;
-    /* Behind others that wait, so that requests of one descriptor keep their order. */
-    if (!wi_list_empty(&engine->unstaged) || !offer(engine, op)) {
-        op->state = WI_OP_WAITING;
-        wi_list_push_back(&engine->unstaged, &op->link);
-    }
+    engine->busy++;
+    retire(engine, op, res);
 }
 
 static bool offer_cancel(struct wi_engine *engine, struct wi_op *op)
@@ -133,50 +239,83 @@ static bool offer_cancel(struct wi_engine *engine, struct wi_op *op)
         return false;
     }
     engine->stats.cancels++;
+    engine->unsubmitted = true;
     return true;
 }
 
 int wi_op_cancel(struct wi_engine *engine, struct wi_op *op)
 {
-    if (op->state == WI_OP_IDLE || op->canceled)
+    if (op->state == WI_OP_IDLE || op->state == WI_OP_RETIRED || op->canceled)
         return 0;
     op->canceled = true;
-    if (op->state == WI_OP_WAITING) {
-        op->state = WI_OP_RETIRED;
+    if (op->state != WI_OP_FLYING) {
+        engine->counted -= op->state == WI_OP_WAITING && op->counted;
         wi_list_remove(&op->link);
-        wi_list_push_back(&engine->retired, &op->link);
+        retire(engine, op, -ECANCELED);
+        engine->stats.retired++;
     } else if (!wi_list_empty(&engine->uncanceled) || !offer_cancel(engine, op)) {
         wi_list_push_back(&engine->uncanceled, &op->link);
     }
     return 1;
 }
 
-/* Cancels first: they make room, requests take it. */
+/* Cancels first: they make room, requests take it. Those that were let through stay in front of
+ * those that were not. */
 static void offer_waiting(struct wi_engine *engine)
 {
+    struct wi_op *op[WI_CHAIN_MAX];
     while (!wi_list_empty(&engine->uncanceled)) {
-        struct wi_op *op = wi_container_of(engine->uncanceled.next, struct wi_op, link);
-        if (!offer_cancel(engine, op))
+        struct wi_op *first = op_of(engine->uncanceled.next);
+        if (!offer_cancel(engine, first))
             return;
-        wi_list_remove(&op->link);
+        wi_list_remove(&first->link);
+    }
+    while (!wi_list_empty(&engine->limited) &&
+           admit(engine, op_of(engine->limited.next)->behind + 1u)) {
+        unsigned count = take_front(&engine->limited, op);
+        wait_in(&engine->unstaged, WI_OP_WAITING, op, count);
     }
     while (!wi_list_empty(&engine->unstaged)) {
-        struct wi_op *op = wi_container_of(engine->unstaged.next, struct wi_op, link);
-        if (!offer(engine, op))
-            return;
-        wi_list_remove(&op->link);
+        unsigned count = take_front(&engine->unstaged, op);
+        if (offer_chain(engine, op, count))
+            continue;
+        for (unsigned i = count; i-- > 0;) {
+            op[i]->behind = (uint8_t)(count - 1 - i);
+            wi_list_push_front(&engine->unstaged, &op[i]->link);
+        }
+        return;
     }
 }
 
 /* ---- completions ---- */
+
+/* A step of a chain whose predecessor has just completed may not have begun yet, and io_uring finds
+ * only what has; it would never be asked again. */
+static void ask_again(struct wi_engine *engine, uint64_t token)
+{
+    uint32_t index = wi_token_slot(token);
+    wi_assert(index < engine->slot_count);
+    struct wi_op *op = engine->slot[index].op;
+    if (op != NULL && engine->slot[index].generation == wi_token_generation(token) &&
+        op->state == WI_OP_FLYING && op->behind > 0 && op->canceled && wi_list_empty(&op->link))
+        wi_list_push_back(&engine->uncanceled, &op->link);
+}
 
 /* 0, -ENOENT and -EALREADY are how a race between a cancel and its target may end; -EINVAL means
  * that the kernel did not understand us at all. None of them ends the target. */
 static void note_cancel(struct wi_engine *engine, const struct wi_cqe *cqe)
 {
     wi_assert(cqe->res != -EINVAL);
-    if (cqe->res < 0 && cqe->res != -ENOENT && cqe->res != -EALREADY)
+    if (cqe->res == -ENOENT)
+        ask_again(engine, cqe->token);
+    else if (cqe->res < 0 && cqe->res != -EALREADY)
         engine->stats.cancels_odd++;
+}
+
+static void go_idle(struct wi_engine *engine, struct wi_op *op)
+{
+    engine->busy--;
+    op->state = WI_OP_IDLE;
 }
 
 static void complete(struct wi_engine *engine, const struct wi_cqe *cqe)
@@ -199,6 +338,8 @@ static void complete(struct wi_engine *engine, const struct wi_cqe *cqe)
     if (!more) {
         wi_list_remove(&op->link); /* from uncanceled, if it waited there */
         free_slot(engine, op);
+        go_idle(engine, op);
+        engine->counted -= op->counted;
         engine->stats.completed++;
         if (__builtin_expect(op->canceled, 0))
             ++*(cqe->res == -ECANCELED ? &engine->stats.canceled : &engine->stats.late);
@@ -215,11 +356,10 @@ static unsigned complete_retired(struct wi_engine *engine)
     wi_list_splice_back(&batch,
                         &engine->retired); /* what callbacks retire waits for the next turn */
     for (struct wi_list *node; (node = wi_list_pop_front(&batch)) != NULL; count++) {
-        struct wi_op *op = wi_container_of(node, struct wi_op, link);
-        free_slot(engine, op);
-        engine->stats.retired++;
+        struct wi_op *op = op_of(node);
+        go_idle(engine, op);
         engine->flags = 0;
-        op->fn(engine, op, -ECANCELED, false);
+        op->fn(engine, op, op->local, false);
     }
     return count;
 }
@@ -242,6 +382,7 @@ static unsigned run_alarms(struct wi_engine *engine)
 
 static int enter(struct wi_engine *engine, weir_ns until, struct wi_cqe *cqe)
 {
+    engine->unsubmitted = false;
     int got = engine->be->ops->enter(engine->be, until, cqe, REAP_BATCH);
     engine->stats.enters++;
     if (got >= 0)
@@ -253,14 +394,23 @@ static int enter(struct wi_engine *engine, weir_ns until, struct wi_cqe *cqe)
     return 0;
 }
 
+/* Whether a turn has something to offer, or a result to tell, without any completion. */
+static bool has_local_work(const struct wi_engine *engine)
+{
+    if (!wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
+        !wi_list_empty(&engine->uncanceled))
+        return true;
+    return !wi_list_empty(&engine->limited) &&
+           engine->counted + op_of(engine->limited.next)->behind < engine->ops_max;
+}
+
 unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
 {
     struct wi_cqe cqe[REAP_BATCH];
     unsigned ran = complete_retired(engine);
     unsigned reaped = 0;
     offer_waiting(engine);
-    if (ran > 0 || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
-        !wi_list_empty(&engine->uncanceled))
+    if (ran > 0 || has_local_work(engine))
         until = WI_ENTER_NOW;
     uint32_t flags = 0;
     int got;
@@ -279,8 +429,7 @@ unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
 
 weir_ns wi_engine_next(struct wi_engine *engine)
 {
-    if (engine->be->more || !wi_list_empty(&engine->retired) || !wi_list_empty(&engine->unstaged) ||
-        !wi_list_empty(&engine->uncanceled))
+    if (engine->be->more || has_local_work(engine))
         return WI_ENTER_NOW;
     return wi_wheel_next(&engine->wheel);
 }
@@ -314,11 +463,15 @@ static void woken(struct wi_engine *engine, struct wi_op *op, int32_t res, bool 
 int wi_engine_open(struct wi_engine *engine, struct wi_backend *be)
 {
     *engine = (struct wi_engine){.be = be, .slot_free_head = SLOT_NONE, .time = TIME_UNREAD};
+    wi_list_init(&engine->calls);
+    wi_list_init(&engine->limited);
     wi_list_init(&engine->unstaged);
     wi_list_init(&engine->uncanceled);
     wi_list_init(&engine->retired);
     wi_wheel_init(&engine->wheel, be->ops->now(be));
-    int rc = wi_engine_reserve(engine, 1);
+    engine->ops_max = WI_OPS_MAX;
+    engine->counted_slots = be->chain_max;
+    int rc = wi_engine_reserve(engine, 1 + engine->counted_slots);
     if (rc == 0)
         rc = be->ops->attach(be, be->wake_fd, &engine->wake_word);
     if (rc < 0) {
@@ -349,6 +502,12 @@ void wi_engine_abandon(struct wi_engine *engine)
     engine->be->ops->abandon(engine->be);
     free(engine->slot);
     *engine = (struct wi_engine){0};
+}
+
+void wi_engine_limit(struct wi_engine *engine, uint32_t ops_max)
+{
+    wi_assert(ops_max > 0);
+    engine->ops_max = ops_max;
 }
 
 void wi_engine_close(struct wi_engine *engine)

@@ -7,6 +7,7 @@
 
 #include "base/keep.h"
 #include "base/require.h"
+#include "op/call.h"
 #include "task/claim.h"
 #include "task/sched.h"
 
@@ -41,6 +42,8 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
         goto no_engine;
     wi_list_init(&core->enders);
     wi_list_init(&core->wakes);
+    if (config->ops_max > 0)
+        wi_engine_limit(&core->engine, config->ops_max);
     wi_slab_init(&core->tasks, sizeof(struct wi_task), config->tasks_max, be->ops->entropy(be));
     wi_scope_open(&core->root, core, NULL, NULL, WEIR_ALL);
     wi_core_self = core;
@@ -87,6 +90,10 @@ unsigned wi_core_close(struct wi_core *core)
 {
     unsigned late = close_door(core);
     wi_assert(core->root.live == 0 && wi_queue_empty(&core->ready));
+    unsigned attached = wi_calls_end(&core->engine);
+    if (attached > 0)
+        wi_log(core->log, WEIR_LOG_WARN,
+               "%u descriptors are still attached at the end of the run; closed", attached);
     wi_engine_close(&core->engine);
     wi_pool_close(&core->pool);
     wi_slab_destroy(&core->tasks);

@@ -61,6 +61,7 @@ struct wi_core_config {
     weir_hook_fn *on_wake; /* after messages were handled; may be NULL */
     void *on_wake_user;
     uint32_t tasks_max;
+    uint32_t ops_max; /* 0: WI_OPS_MAX */
 };
 
 /* Bytes lent where they lie in the backend's area; see loan.h. */
@@ -141,11 +142,12 @@ unsigned wi_core_abandon(struct wi_core *core);
  * core. */
 unsigned wi_core_turn(struct wi_core *core, weir_ns until);
 
-/* Whether a turn would find something to do at once, messages from other threads apart. */
+/* Whether a turn would find something to do at once, messages from other threads apart. What callbacks
+ * staged after the last enter counts: nobody but a turn submits it. */
 static inline bool wi_core_busy(struct wi_core *core)
 {
     return !wi_queue_empty(&core->ready) || !wi_queue_empty(&core->backlog) ||
-           wi_engine_next(&core->engine) == WI_ENTER_NOW;
+           core->engine.unsubmitted || wi_engine_next(&core->engine) == WI_ENTER_NOW;
 }
 
 __attribute__((cold)) void wi_core_nudge_now(struct wi_core *core);

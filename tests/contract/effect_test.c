@@ -140,6 +140,14 @@ static int ask_caps(void *arg)
     return weir_caps(arg);
 }
 
+static enum weir_op_verdict say_nothing(struct weir_op *op, ssize_t result, unsigned flags)
+{
+    (void)op;
+    (void)flags;
+    CHECK_EQ(result, 0);
+    return WEIR_OP_DONE;
+}
+
 CASE(option_sq_entries_is_the_size_of_the_ring)
 {
     static const unsigned wanted[] = {4, 5, 64, 4096}, made[] = {4, 8, 64, 4096};
@@ -150,6 +158,38 @@ CASE(option_sq_entries_is_the_size_of_the_ring)
         CHECK_EQ(caps.sq_entries, is_uring ? made[i] : 0);
         CHECK_GE(caps.cq_entries, 4 * caps.sq_entries);
     }
+}
+
+/* ---- cq_entries ---- */
+
+CASE(option_cq_entries_is_the_size_of_the_other_ring)
+{
+    static const unsigned wanted[] = {0, 4, 64, 100, 65536}, made[] = {256, 64, 64, 128, 65536};
+    for (int i = 0; i < 5; i++) {
+        struct weir_caps caps = {0};
+        const struct weir_opts *opts = WEIR_OPTS(.sq_entries = 64, .cq_entries = wanted[i]);
+        CHECK_EQ(weir_run(opts, ask_caps, &caps), 0);
+        CHECK_EQ(caps.cq_entries, caps.backend == WEIR_BACKEND_URING ? made[i] : 0);
+    }
+}
+
+/* ---- ops_max ---- */
+
+CASE(option_ops_max_makes_operations_wait_for_their_turn)
+{
+    struct weir_core *core;
+    struct weir_op nop[5] = {{.fn = NULL}};
+    CHECK_EQ(weir_core_open(WEIR_OPTS(.ops_max = 2), &core), 0);
+    const struct wi_engine *engine = &wi_core_self->engine;
+    for (int i = 0; i < 5; i++) {
+        nop[i].fn = say_nothing;
+        weir_op_nop(core, &nop[i]);
+    }
+    CHECK_EQ(engine->counted, 2);
+    CHECK_EQ(engine->stats.limited, 3);
+    while (engine->stats.completed < 5)
+        CHECK_GE(weir_core_run_once(core, WEIR_SEC), 0);
+    CHECK_EQ(weir_core_close(core), 0);
 }
 
 /* ---- run_budget ---- */
@@ -518,15 +558,12 @@ CASE(option_stop_settle_ns_is_how_long_nothing_moves_before_the_end_gives_up)
 
 CASE(every_option_has_a_case_of_its_effect)
 {
-    static const char *const tested[] = {"cores",          "stack_bytes",
-                                         "guard_bytes",    "recv_pool_bytes",
-                                         "sq_entries",     "run_budget",
-                                         "inbox_limit",    "park_ns_max",
-                                         "spin_ns",        "busy",
-                                         "tasks_max",      "sockets_max",
-                                         "linger_ns",      "linger_canceled_ns",
-                                         "stop_settle_ns", "abandon_aborts",
-                                         "nofile"};
+    static const char *const tested[] = {
+        "cores",          "stack_bytes",    "guard_bytes", "recv_pool_bytes",
+        "sq_entries",     "cq_entries",     "ops_max",     "run_budget",
+        "inbox_limit",    "park_ns_max",    "spin_ns",     "busy",
+        "tasks_max",      "sockets_max",    "linger_ns",   "linger_canceled_ns",
+        "stop_settle_ns", "abandon_aborts", "nofile"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

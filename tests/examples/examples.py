@@ -64,9 +64,10 @@ def serving(name, *args):
 
 
 @contextlib.contextmanager
-def echo(address):
-    """The echo example, serving: gives the address that it printed. It must still live at the end."""
-    with serving("echo", address) as (server, printed):
+def echo(address, program="echo"):
+    """The echo example, or another one that does the same, serving: gives the address that it
+    printed. It must still live at the end."""
+    with serving(program, address) as (server, printed):
         yield printed
         equal(server.poll(), None)
 
@@ -252,6 +253,32 @@ def echo_says_that_its_port_is_taken():
         equal(got.returncode, 1)
         equal(got.stdout, b"")
         contains(got.stderr.decode(), f"echo: {address}: Address already in use")
+
+
+# -------------------------------------------------------------------------------------- ops --
+
+def ops_gives_back_a_mebibyte_and_then_the_end():
+    data = noise(1 << 20)
+    with echo(f"{LOOPBACK}:0", "ops") as address:
+        equal(exchange(address, data), data)
+        equal(exchange(address, b""), b"")
+
+
+def ops_keeps_many_connections_apart():
+    with echo(f"{LOOPBACK}:0", "ops") as address, contextlib.ExitStack() as kept:
+        socks = [kept.enter_context(connect(address)) for _ in range(50)]
+        for i, sock in enumerate(socks):
+            sock.sendall(b"I am %d" % i)
+        for i, sock in reversed(list(enumerate(socks))):
+            equal(sock.recv(100), b"I am %d" % i)
+
+
+def ops_survives_a_reset():
+    with echo(f"{LOOPBACK}:0", "ops") as address:
+        with connect(address) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            sock.sendall(b"gone")
+        equal(exchange(address, b"still there"), b"still there")
 
 
 # -------------------------------------------------------------------------------------- get --
@@ -482,7 +509,7 @@ def wrong_arguments_give_the_usage():
     for name, args in (("echo", ()), ("echo", ("a", "b")), ("get", ()), ("get", ("a", "b")),
                        ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c")),
                        ("drain", ()), ("drain", ("a", "b")), ("drain", ("a", "-1")),
-                       ("drain", ("a", "1", "2")), ("embed", ())):
+                       ("drain", ("a", "1", "2")), ("embed", ()), ("ops", ())):
         got = run(name, *args)
         equal((name, args, got.returncode), (name, args, 2))
         equal(got.stdout, b"")
@@ -508,7 +535,8 @@ def an_unknown_backend_is_named():
 
 
 CASES = {name: value for name, value in list(globals().items())
-         if name.startswith(("echo_", "embed_", "get_", "race_", "drain_", "wrong_", "a_", "an_"))
+         if name.startswith(("echo_", "embed_", "get_", "ops_", "race_", "drain_", "wrong_", "a_",
+                             "an_"))
          and callable(value)}
 
 

@@ -16,8 +16,8 @@ BLOCK = re.compile(r"/\*((?:(?!\*/).)*)\*/\s*\n((?:WEIR_API[^;{]*;\s*?\n)+)", re
 NAME = re.compile(r"\b(weir_\w+)\s*\(")
 NEEDS_TASK = re.compile(r"\[wait\](?!\s+(?:\*\s+)?calls?\b)|Task only|-EPERM")
 
-# These give -EPERM for another reason, or start a run.
-OTHERWISE = {"weir_run"}
+# These give -EPERM for another reason, also by callback, or start a run.
+OTHERWISE = {"weir_run", "weir_op_poll"}
 
 
 def documented(text):

@@ -241,6 +241,19 @@ static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_re
     return rc;
 }
 
+/* Passed on whole: a request that were cut or failed here would not end what is linked behind it. */
+static int fault_chain(struct wi_backend *be, const uint64_t *token,
+                       const struct wi_req *const *req, unsigned count)
+{
+    struct fault *f = fault_of(be);
+    if (strikes(f, WI_FAULT_STAGE))
+        return -EAGAIN;
+    int rc = f->inner->ops->chain(f->inner, token, req, count);
+    for (unsigned i = 0; rc == 0 && i < count; i++)
+        add_flight(f, token[i], req[i], 0);
+    return rc;
+}
+
 static int fault_cancel(struct wi_backend *be, uint64_t token)
 {
     struct fault *f = fault_of(be);
@@ -571,6 +584,7 @@ static void fault_abandon(struct wi_backend *be)
 
 static const struct wi_backend_ops fault_ops = {
     .stage = fault_stage,
+    .chain = fault_chain,
     .cancel = fault_cancel,
     .enter = fault_enter,
     .try = fault_try,

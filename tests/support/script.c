@@ -16,7 +16,7 @@ static void note(struct script *script, uint64_t token, const struct wi_req *req
 {
     CHECK_LT(script->log_count, SCRIPT_LOG_MAX);
     script->log[script->log_count++] =
-        (struct script_entry){token, req == NULL ? (struct wi_req){0} : *req};
+        (struct script_entry){.token = token, .req = req == NULL ? (struct wi_req){0} : *req};
 }
 
 static int stage(struct wi_backend *be, uint64_t token, const struct wi_req *req)
@@ -29,6 +29,23 @@ static int stage(struct wi_backend *be, uint64_t token, const struct wi_req *req
     }
     script->stage_room--;
     note(script, token, req);
+    return 0;
+}
+
+static int chain(struct wi_backend *be, const uint64_t *token, const struct wi_req *const *req,
+                 unsigned count)
+{
+    struct script *script = script_of(be);
+    CHECK_GE(count, 2);
+    CHECK_LE(count, be->chain_max);
+    if (script->stage_room < count) {
+        script->refused++;
+        return -EAGAIN;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        CHECK_EQ(stage(be, token[i], req[i]), 0);
+        script->log[script->log_count - 1].linked = i + 1 < count;
+    }
     return 0;
 }
 
@@ -132,6 +149,7 @@ void script_init(struct script *script)
 {
     static const struct wi_backend_ops ops = {
         .stage = stage,
+        .chain = chain,
         .cancel = cancel,
         .enter = enter,
         .try = try_now,
@@ -145,7 +163,7 @@ void script_init(struct script *script)
         .close = close_script,
         .abandon = close_script,
     };
-    script->be = (struct wi_backend){.ops = &ops, .wake_fd = 77};
+    script->be = (struct wi_backend){.ops = &ops, .wake_fd = 77, .chain_max = 4};
     script->now = 1000;
     script->log_count = script->refused = 0;
     script->stage_room = script->cancel_room = UINT32_MAX;

@@ -19,6 +19,7 @@ enum { SCRIPT_LOG_MAX = 8192, SCRIPT_DUE_MAX = 16384 };
 struct script_entry {
     uint64_t token; /* with WI_TOKEN_CANCEL set: a cancel */
     struct wi_req req;
+    bool linked; /* the next entry belongs to the same chain */
 };
 
 struct script {

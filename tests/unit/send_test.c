@@ -6,7 +6,7 @@
  * The peer takes bytes by a plan, one number for each attempt: so many bytes (0: a completion of
  * nothing), or an error. When the plan is over it takes all. What it took is its stream.
  */
-#include "op/send.h"
+#include "op/request.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,7 +22,7 @@ enum { TEXT = 37, PLAN_MAX = 64, STREAM_MAX = 8192 };
 struct peer {
     struct script script;
     struct wi_engine engine;
-    struct wi_send send;
+    struct wi_request send;
     const int *plan;
     unsigned steps, step;
     char stream[STREAM_MAX];
@@ -72,12 +72,15 @@ static ssize_t answer_try(struct script *script, const struct wi_req *req)
     return answer(req);
 }
 
-static void finish(struct wi_engine *engine, struct wi_send *send, int rc)
+static void finish(struct wi_engine *engine, struct wi_request *send, ssize_t result,
+                   unsigned flags)
 {
+    CHECK_EQ(flags, 0);
     CHECK_EQ(engine, &p.engine);
     CHECK_EQ(send, &p.send);
     CHECK(wi_op_idle(&send->op));
-    p.rc = rc;
+    p.rc = result < 0 ? (int)result : 0;
+    CHECK(result < 0 || (size_t)result == send->done);
     p.finished++;
 }
 
@@ -125,11 +128,11 @@ static void serve_one(void)
 /* Sends the vector as weir_send does; gives the result. */
 static int send_all(const struct iovec *iov, unsigned count)
 {
-    wi_send_init(&p.send, 5, &p, iov, count, 0);
-    int rc = wi_send_try(&p.engine, &p.send);
+    wi_request_vector(&p.send, 5, &p, iov, count);
+    int rc = wi_request_try(&p.engine, &p.send);
     if (rc != -EAGAIN)
         return rc;
-    wi_send_start(&p.engine, &p.send);
+    wi_request_start(&p.engine, &p.send);
     for (unsigned i = 0; i < PLAN_MAX && p.finished == 0; i++)
         serve_one();
     CHECK_EQ(p.finished, 1);
@@ -310,9 +313,9 @@ CASE(send_error_of_the_wait_for_room_is_the_sends)
     for (unsigned i = 0; i < 9; i++)
         plan[i] = -EAGAIN;
     set_up(plan, 9);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov), 0);
-    CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
-    wi_send_start(&p.engine, &p.send);
+    wi_request_vector(&p.send, 5, &p, iov, lay_out(&shapes[2], iov));
+    CHECK_EQ(wi_request_try(&p.engine, &p.send), -EAGAIN);
+    wi_request_start(&p.engine, &p.send);
     for (unsigned i = 0; i < 8; i++)
         serve_one();
     CHECK_EQ(p.script.log[p.script.log_count - 1].req.opcode, WI_OP_POLL);
@@ -333,9 +336,9 @@ CASE(send_error_seen_by_the_wait_for_room_is_told_by_the_next_attempt)
         plan[i] = -EAGAIN;
     plan[9] = -EPIPE;
     set_up(plan, 10);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov), 0);
-    CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
-    wi_send_start(&p.engine, &p.send);
+    wi_request_vector(&p.send, 5, &p, iov, lay_out(&shapes[2], iov));
+    CHECK_EQ(wi_request_try(&p.engine, &p.send), -EAGAIN);
+    wi_request_start(&p.engine, &p.send);
     for (unsigned i = 0; i < 8; i++)
         serve_one();
     complete_staged(POLLERR | POLLHUP);
@@ -353,15 +356,15 @@ static void cancel_at(unsigned k, const struct shape *shape, int res, int rc, si
     static const int plan[] = {-EAGAIN, 3, 3, 3, 3, 3, 3, 3, 3};
     struct iovec iov[12];
     set_up(plan, 1 + k);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(shape, iov), 0);
-    CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
-    wi_send_start(&p.engine, &p.send);
+    wi_request_vector(&p.send, 5, &p, iov, lay_out(shape, iov));
+    CHECK_EQ(wi_request_try(&p.engine, &p.send), -EAGAIN);
+    wi_request_start(&p.engine, &p.send);
     for (unsigned i = 0; i < k; i++)
         serve_one();
     uint64_t token = script_token(&p.script, p.script.log_count - 1);
     struct wi_req req = p.script.log[p.script.log_count - 1].req;
-    wi_send_cancel(&p.engine, &p.send);
-    wi_send_cancel(&p.engine, &p.send);
+    wi_request_stop(&p.engine, &p.send, -ECANCELED);
+    wi_request_stop(&p.engine, &p.send, -ECANCELED);
     CHECK_EQ(p.script.log[p.script.log_count - 1].token, token | WI_TOKEN_CANCEL);
     CHECK_EQ(p.finished, 0);
     if (res > 0) {
@@ -411,13 +414,13 @@ CASE(send_cancelled_while_it_waits_for_room_ends)
         plan[i] = -EAGAIN;
     for (unsigned e = 0; e < 2; e++) {
         set_up(plan, 9);
-        wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[2], iov), 0);
-        CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
-        wi_send_start(&p.engine, &p.send);
+        wi_request_vector(&p.send, 5, &p, iov, lay_out(&shapes[2], iov));
+        CHECK_EQ(wi_request_try(&p.engine, &p.send), -EAGAIN);
+        wi_request_start(&p.engine, &p.send);
         for (unsigned i = 0; i < 8; i++)
             serve_one();
         uint64_t token = script_token(&p.script, p.script.log_count - 1);
-        wi_send_cancel(&p.engine, &p.send);
+        wi_request_stop(&p.engine, &p.send, -ECANCELED);
         script_complete(&p.script, token, end[e], 0);
         wi_engine_turn(&p.engine, WI_ENTER_NOW);
         CHECK_EQ(p.finished, 1);
@@ -433,10 +436,10 @@ CASE(send_cancelled_before_it_was_staged_ends_with_what_was_sent_inline)
     fill_text();
     set_up(plan, 1);
     p.script.stage_room = 0;
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[0], iov), 0);
-    CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
-    wi_send_start(&p.engine, &p.send);
-    wi_send_cancel(&p.engine, &p.send);
+    wi_request_vector(&p.send, 5, &p, iov, lay_out(&shapes[0], iov));
+    CHECK_EQ(wi_request_try(&p.engine, &p.send), -EAGAIN);
+    wi_request_start(&p.engine, &p.send);
+    wi_request_stop(&p.engine, &p.send, -ECANCELED);
     wi_engine_turn(&p.engine, WI_ENTER_NOW);
     CHECK_EQ(p.finished, 1);
     CHECK_EQ(p.rc, -ECANCELED);
@@ -452,10 +455,10 @@ CASE(send_refused_by_a_full_ring_goes_out_when_there_is_room)
     struct iovec iov[12];
     fill_text();
     set_up(plan, 2);
-    wi_send_init(&p.send, 5, &p, iov, lay_out(&shapes[3], iov), 0);
-    CHECK_EQ(wi_send_try(&p.engine, &p.send), -EAGAIN);
+    wi_request_vector(&p.send, 5, &p, iov, lay_out(&shapes[3], iov));
+    CHECK_EQ(wi_request_try(&p.engine, &p.send), -EAGAIN);
     p.script.stage_room = 0;
-    wi_send_start(&p.engine, &p.send);
+    wi_request_start(&p.engine, &p.send);
     for (unsigned i = 0; i < 3; i++)
         wi_engine_turn(&p.engine, WEIR_FOREVER);
     CHECK_EQ(p.script.until, WI_ENTER_NOW);
@@ -504,8 +507,8 @@ CASE(send_of_more_than_four_gigabytes_is_cut_into_requests)
     set_up(NULL, 0);
     huge_left = iov.iov_len;
     p.script.try = take_huge;
-    wi_send_init(&p.send, 5, &p, &iov, 1, 0);
-    CHECK_EQ(wi_send_try(&p.engine, &p.send), 0);
+    wi_request_vector(&p.send, 5, &p, &iov, 1);
+    CHECK_EQ(wi_request_try(&p.engine, &p.send), 0);
     CHECK_EQ(huge_left, 0);
     CHECK_EQ(p.send.done, ((size_t)5 << 30) + 3);
     tear_down();

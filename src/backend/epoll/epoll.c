@@ -187,6 +187,7 @@ static int epoll_watch(struct wi_backend *be, int epoll_fd)
 
 static const struct wi_backend_ops epoll_ops = {
     .stage = wi_epoll_stage,
+    .chain = wi_epoll_chain,
     .cancel = wi_epoll_cancel,
     .enter = epoll_enter,
     .try = epoll_try,
@@ -232,7 +233,7 @@ int wi_epoll_open(struct wi_backend **out, const struct wi_backend_config *confi
         return -ENOMEM;
     }
     e->fd = -1;
-    e->base = (struct wi_backend){.ops = &epoll_ops, .wake_fd = -1};
+    e->base = (struct wi_backend){.ops = &epoll_ops, .wake_fd = -1, .chain_max = WI_CHAIN_MAX};
     e->base.caps.backend = WEIR_BACKEND_EPOLL;
     wi_list_init(&e->active);
     wi_epoll_pool_init(&e->requests, sizeof(struct wi_epoll_request));

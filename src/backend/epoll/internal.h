@@ -10,11 +10,15 @@
  *                         |
  *                         v
  *                        out                                  a request without a descriptor
- *                                                             (NOP, cancel) never waits
+ *                                                             (NOP, file, cancel) never waits
  *
  * A request is on `active` when it has something to do, and, once begun, on one queue of its
  * descriptor's word until it is done. Nothing is attempted without room for its completion: what
  * does not fit stays active, an enter with active requests does not block, and so no edge is lost.
+ *
+ * Files are always ready, so a READ, WRITE or FSYNC is done at its first step, and the core waits for
+ * the disk meanwhile. Of a chain only the first unfinished request is under way; its successors are
+ * LINKED until it is their turn.
  *
  * A word's `ready` is a hint with one safe direction. A bit that is clear means: not so, or an edge
  * is still to come. Bits are set by edges and cleared only by what proves them wrong (-EAGAIN, or a
@@ -51,6 +55,7 @@ struct wi_epoll_word {
 };
 
 enum wi_epoll_state {
+    WI_EPOLL_LINKED, /* its turn in a chain has not come */
     WI_EPOLL_STAGED,
     WI_EPOLL_WAITING, /* on a queue of its word */
     WI_EPOLL_DONE     /* its result waits for room */
@@ -60,6 +65,7 @@ struct wi_epoll_request {
     struct wi_list active; /* on its backend's list, or alone */
     struct wi_list queue;
     struct wi_epoll_request *chain; /* in the table */
+    struct wi_epoll_request *then;  /* begins when this one has succeeded, or NULL */
     uint64_t token;                 /* WI_TOKEN_CANCEL set: this is a cancel, not in the table */
     struct wi_req req;
     uint32_t sent; /* by a send that wants all of it */
@@ -105,6 +111,8 @@ void wi_epoll_word_edge(struct wi_epoll *e, struct wi_epoll_word *word, uint32_t
 
 /* request.c */
 int wi_epoll_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req);
+int wi_epoll_chain(struct wi_backend *be, const uint64_t *token, const struct wi_req *const *req,
+                   unsigned count);
 int wi_epoll_cancel(struct wi_backend *be, uint64_t token);
 void wi_epoll_activate(struct wi_epoll *e, struct wi_epoll_request *r);
 

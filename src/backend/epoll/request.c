@@ -23,33 +23,87 @@ static struct wi_epoll_request *new_request(struct wi_epoll *e, uint64_t token)
     struct wi_epoll_request *r = wi_epoll_pool_take(&e->requests);
     if (r == NULL)
         return NULL;
-    *r = (struct wi_epoll_request){.token = token, .state = WI_EPOLL_STAGED};
+    *r = (struct wi_epoll_request){.token = token, .state = WI_EPOLL_LINKED};
     wi_list_init(&r->active);
     wi_list_init(&r->queue);
-    wi_epoll_activate(e, r);
     return r;
+}
+
+static bool has_word(const struct wi_epoll_request *r)
+{
+    switch (r->req.opcode) {
+    case WI_OP_NOP:
+    case WI_OP_READ:
+    case WI_OP_WRITE:
+    case WI_OP_FSYNC:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* It is the request's turn. */
+static void release(struct wi_epoll *e, struct wi_epoll_request *r)
+{
+    r->state = WI_EPOLL_STAGED;
+    wi_epoll_activate(e, r);
+}
+
+static void take_over(struct wi_epoll *e, struct wi_epoll_request *r, const struct wi_req *req)
+{
+    wi_assert(req->opcode < WI_OP_RAW && (r->token & WI_TOKEN_CANCEL) == 0);
+    r->req = *req;
+    if (r->req.len > TRANSFER_MAX)
+        r->req.len = TRANSFER_MAX;
+    if (has_word(r))
+        ((struct wi_epoll_word *)req->word)->requests++;
+    wi_epoll_table_add(&e->table, r);
 }
 
 int wi_epoll_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req)
 {
     struct wi_epoll *e = wi_container_of(be, struct wi_epoll, base);
-    wi_assert(req->opcode < WI_OP_COUNT && (token & WI_TOKEN_CANCEL) == 0);
     struct wi_epoll_request *r = new_request(e, token);
     if (r == NULL)
         return -EAGAIN;
-    r->req = *req;
-    if (r->req.len > TRANSFER_MAX)
-        r->req.len = TRANSFER_MAX;
-    if (req->opcode != WI_OP_NOP)
-        ((struct wi_epoll_word *)req->word)->requests++;
-    wi_epoll_table_add(&e->table, r);
+    take_over(e, r, req);
+    release(e, r);
+    return 0;
+}
+
+int wi_epoll_chain(struct wi_backend *be, const uint64_t *token, const struct wi_req *const *req,
+                   unsigned count)
+{
+    struct wi_epoll *e = wi_container_of(be, struct wi_epoll, base);
+    struct wi_epoll_request *first = NULL;
+    wi_assert(count > 0 && count <= be->chain_max);
+    for (unsigned i = count; i-- > 0;) {
+        struct wi_epoll_request *r = new_request(e, token[i]);
+        if (r != NULL) {
+            r->then = first;
+            first = r;
+            continue;
+        }
+        for (struct wi_epoll_request *then; first != NULL; first = then) {
+            then = first->then;
+            wi_epoll_pool_give(&e->requests, first);
+        }
+        return -EAGAIN;
+    }
+    for (struct wi_epoll_request *r = first; r != NULL; r = r->then)
+        take_over(e, r, *req++);
+    release(e, first);
     return 0;
 }
 
 int wi_epoll_cancel(struct wi_backend *be, uint64_t token)
 {
     struct wi_epoll *e = wi_container_of(be, struct wi_epoll, base);
-    return new_request(e, token | WI_TOKEN_CANCEL) == NULL ? -EAGAIN : 0;
+    struct wi_epoll_request *r = new_request(e, token | WI_TOKEN_CANCEL);
+    if (r == NULL)
+        return -EAGAIN;
+    release(e, r);
+    return 0;
 }
 
 /* ---- queues ---- */
@@ -105,6 +159,35 @@ static void report(struct wi_epoll_sink *sink, uint64_t token, int32_t res, uint
     sink->out[sink->count++] = (struct wi_cqe){.token = token, .res = res, .flags = flags};
 }
 
+/* In full, so that what is linked behind it may begin; the rules are those of io_uring. */
+static bool succeeded(const struct wi_epoll_request *r, ssize_t res)
+{
+    switch (r->req.opcode) {
+    case WI_OP_RECV:
+    case WI_OP_SEND:
+        if ((r->req.msg_flags & MSG_WAITALL) == 0)
+            return res >= 0;
+        return res == (ssize_t)r->req.len;
+    case WI_OP_READ:
+    case WI_OP_WRITE:
+        return res == (ssize_t)r->req.len;
+    default:
+        return res >= 0;
+    }
+}
+
+/* The next one of the chain: its turn has come, or it will never come. */
+static void pass_on(struct wi_epoll *e, struct wi_epoll_request *then, bool success)
+{
+    if (success) {
+        release(e, then);
+        return;
+    }
+    then->result = -ECANCELED;
+    then->state = WI_EPOLL_DONE;
+    wi_epoll_activate(e, then);
+}
+
 /* Reports the last completion of a request and forgets it. */
 static void complete(struct wi_epoll *e, struct wi_epoll_request *r, ssize_t res,
                      struct wi_epoll_sink *sink)
@@ -113,9 +196,11 @@ static void complete(struct wi_epoll *e, struct wi_epoll_request *r, ssize_t res
         dequeue(e, r);
     if ((r->token & WI_TOKEN_CANCEL) == 0) {
         wi_epoll_table_remove(&e->table, r);
-        if (r->req.opcode != WI_OP_NOP)
+        if (has_word(r))
             ((struct wi_epoll_word *)r->req.word)->requests--;
     }
+    if (r->then != NULL)
+        pass_on(e, r->then, succeeded(r, res));
     report(sink, r->token, (int32_t)res, 0);
     wi_list_remove(&r->active);
     wi_epoll_pool_give(&e->requests, r);
@@ -124,7 +209,7 @@ static void complete(struct wi_epoll *e, struct wi_epoll_request *r, ssize_t res
 static int cancel_target(struct wi_epoll *e, uint64_t token)
 {
     struct wi_epoll_request *target = wi_epoll_table_find(&e->table, token);
-    if (target == NULL)
+    if (target == NULL || target->state == WI_EPOLL_LINKED)
         return -ENOENT;
     if (target->state == WI_EPOLL_DONE)
         return -EALREADY;
@@ -293,6 +378,11 @@ static void begin(struct wi_epoll *e, struct wi_epoll_request *r, struct wi_epol
     switch (r->req.opcode) {
     case WI_OP_NOP:
         complete(e, r, 0, sink);
+        return;
+    case WI_OP_READ:
+    case WI_OP_WRITE:
+    case WI_OP_FSYNC:
+        complete(e, r, wi_sys_file(&r->req), sink);
         return;
     case WI_OP_POLL:
         begin_poll(e, r, sink);

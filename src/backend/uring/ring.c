@@ -56,35 +56,43 @@ static const struct rung ladder[] = {
 static const unsigned setup_always =
     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
 
-static unsigned sq_entries_for(unsigned wanted)
+static unsigned power_of_two(unsigned wanted, unsigned max)
 {
     unsigned entries = 1;
-    if (wanted == 0)
-        wanted = WI_RING_SQ_DEFAULT;
-    if (wanted > WI_RING_SQ_MAX)
-        wanted = WI_RING_SQ_MAX;
-    while (entries < wanted)
+    while (entries < wanted && entries < max)
         entries *= 2;
     return entries;
 }
 
-static unsigned cq_entries_for(unsigned sq_entries)
+static unsigned sq_entries_for(const struct wi_backend_config *config)
 {
-    return 4 * sq_entries > WI_RING_CQ_MIN ? 4 * sq_entries : WI_RING_CQ_MIN;
+    unsigned wanted = config->sq_entries == 0 ? WI_RING_SQ_DEFAULT : config->sq_entries;
+    return power_of_two(wanted, WI_RING_SQ_MAX);
+}
+
+/* Never fewer than submissions: the kernel refuses that. */
+static unsigned cq_entries_for(const struct wi_backend_config *config)
+{
+    unsigned sq = sq_entries_for(config);
+    unsigned wanted = config->cq_entries;
+    if (wanted == 0)
+        wanted = 4 * sq > WI_RING_CQ_MIN ? 4 * sq : WI_RING_CQ_MIN;
+    return power_of_two(wanted < sq ? sq : wanted, WI_RING_CQ_MAX);
 }
 
 /* What the kernel charges for the rings, in whole pages; the index table and a header included. */
-static size_t ring_bytes_for(unsigned sq_entries)
+static size_t ring_bytes_for(const struct wi_backend_config *config)
 {
     enum { HEADER = 320 };
+    unsigned sq_entries = sq_entries_for(config);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t sqes = sq_entries * sizeof(struct io_uring_sqe);
-    size_t rings = HEADER + cq_entries_for(sq_entries) * sizeof(struct io_uring_cqe) +
+    size_t rings = HEADER + cq_entries_for(config) * sizeof(struct io_uring_cqe) +
                    sq_entries * sizeof(unsigned);
     return (sqes + page - 1) / page * page + (rings + page - 1) / page * page;
 }
 
-static int refuse_setup(struct wi_why *why, int err, unsigned sq_entries)
+static int refuse_setup(struct wi_why *why, int err, const struct wi_backend_config *config)
 {
     char hint[160];
     struct rlimit memlock;
@@ -96,8 +104,8 @@ static int refuse_setup(struct wi_why *why, int err, unsigned sq_entries)
         (void)snprintf(hint, sizeof hint,
                        "RLIMIT_MEMLOCK is %llu bytes for all rings of this user, and a ring of %u "
                        "entries needs %zu",
-                       (unsigned long long)memlock.rlim_cur, sq_entries,
-                       ring_bytes_for(sq_entries));
+                       (unsigned long long)memlock.rlim_cur, sq_entries_for(config),
+                       ring_bytes_for(config));
         return wi_uring_refuse(why, err, "io_uring_setup", hint);
     case -EPERM:
         return wi_uring_refuse(why, err, "io_uring_setup",
@@ -115,16 +123,16 @@ static int refuse_setup(struct wi_why *why, int err, unsigned sq_entries)
     return wi_uring_refuse(why, err, "io_uring_setup", NULL);
 }
 
-static int climb_down(struct wi_ring *ring, unsigned sq_entries, unsigned features_off,
+static int climb_down(struct wi_ring *ring, const struct wi_backend_config *config,
                       struct io_uring_params *params)
 {
     int fd = -EINVAL;
     for (size_t i = 0; i < sizeof ladder / sizeof *ladder && fd == -EINVAL; i++) {
-        if ((ladder[i].features & features_off) != 0)
+        if ((ladder[i].features & config->features_off) != 0)
             continue;
         *params = (struct io_uring_params){.flags = ladder[i].setup | setup_always,
-                                           .cq_entries = cq_entries_for(sq_entries)};
-        fd = sys_setup(sq_entries, params);
+                                           .cq_entries = cq_entries_for(config)};
+        fd = sys_setup(sq_entries_for(config), params);
         ring->features = ladder[i].features;
     }
     return fd;
@@ -215,11 +223,10 @@ static void unregister_ring_fd(struct wi_ring *ring)
 int wi_ring_open(struct wi_ring *ring, const struct wi_backend_config *config, struct wi_why *why)
 {
     struct io_uring_params params = {0};
-    unsigned entries = sq_entries_for(config->sq_entries);
     *ring = (struct wi_ring){.fd = -1};
-    int fd = climb_down(ring, entries, config->features_off, &params);
+    int fd = climb_down(ring, config, &params);
     if (fd < 0)
-        return refuse_setup(why, fd, entries);
+        return refuse_setup(why, fd, config);
     ring->fd = ring->enter_fd = fd;
     int err = require_features(ring, params.features, config->features_off, why);
     if (err == 0)

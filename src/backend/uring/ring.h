@@ -21,7 +21,12 @@
 #include "backend/backend.h"
 #include "backend/uring/gap.h"
 
-enum { WI_RING_SQ_DEFAULT = 256, WI_RING_SQ_MAX = 16384, WI_RING_CQ_MIN = 256 };
+enum {
+    WI_RING_SQ_DEFAULT = 256,
+    WI_RING_SQ_MAX = 16384,
+    WI_RING_CQ_MIN = 256,
+    WI_RING_CQ_MAX = 65536
+};
 
 struct wi_ring {
     /* submissions */
@@ -45,8 +50,8 @@ struct wi_ring {
     size_t rings_bytes, sqes_bytes;
 };
 
-/* Sets up, maps and registers a ring with at least `sq_entries` (0: the default) submissions and
- * four times as many completions. 0, or an error that `why` explains; nothing is left open then. */
+/* Sets up, maps and registers a ring with at least as many submissions and completions as the
+ * config says, in powers of two. 0, or an error that `why` explains; nothing is left open then. */
 int wi_ring_open(struct wi_ring *ring, const struct wi_backend_config *config, struct wi_why *why);
 
 /* Unregisters, unmaps and closes, in reverse order. */

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* stage -- from a request of the seam to a submission entry. */
 #include <errno.h>
+#include <string.h>
 
 #include "backend/uring/uring.h"
 #include "base/require.h"
 
-/* A place in the queue, flushed once if it is full. NULL when the kernel takes nothing now (out of
- * memory for requests, or a signal): the reason will be seen by the next enter. */
+/* Whether the queue has this many places, after a flush if it must be. False when the kernel takes
+ * nothing now (out of memory for requests, or a signal): the reason will be seen by the next enter. */
+static bool make_room(struct wi_ring *ring, unsigned places)
+{
+    if (ring->sq_entries - wi_ring_staged(ring) >= places)
+        return true;
+    (void)wi_ring_enter(ring, 0, 0);
+    return ring->sq_entries - wi_ring_staged(ring) >= places;
+}
+
 static struct io_uring_sqe *next_entry(struct wi_ring *ring)
 {
-    if (wi_ring_staged(ring) == ring->sq_entries) {
-        (void)wi_ring_enter(ring, 0, 0);
-        if (wi_ring_staged(ring) == ring->sq_entries)
-            return NULL;
-    }
     return &ring->sqes[ring->tail++ & (ring->sq_entries - 1)];
 }
 
@@ -56,6 +60,27 @@ static void prepare_recv(const struct wi_uring *uring, struct io_uring_sqe *sqe,
     sqe->buf_group = WI_AREA_GROUP;
 }
 
+static void prepare_file(struct io_uring_sqe *sqe, const struct wi_req *req)
+{
+    switch (req->opcode) {
+    case WI_OP_READ:
+        io_uring_prep_read(sqe, req->fd, req->mem, req->len, req->off);
+        break;
+    case WI_OP_WRITE:
+        io_uring_prep_write(sqe, req->fd, req->mem, req->len, req->off);
+        break;
+    case WI_OP_FSYNC:
+        io_uring_prep_fsync(sqe, req->fd,
+                            (req->msg_flags & WI_SYNC_DATA) != 0 ? IORING_FSYNC_DATASYNC : 0);
+        break;
+    case WI_OP_RAW:
+        memcpy(sqe, req->mem, sizeof *sqe);
+        break;
+    default:
+        wi_assert(!"an operation of the seam");
+    }
+}
+
 static void prepare(struct wi_uring *uring, struct io_uring_sqe *sqe, uint64_t token,
                     const struct wi_req *req)
 {
@@ -84,27 +109,55 @@ static void prepare(struct wi_uring *uring, struct io_uring_sqe *sqe, uint64_t t
         io_uring_prep_sendmsg(sqe, req->fd, req->mem, req->msg_flags | MSG_NOSIGNAL);
         break;
     default:
-        wi_assert(!"an operation of the seam");
+        prepare_file(sqe, req);
     }
+    sqe->user_data = token;
 }
 
 int wi_uring_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req)
 {
     struct wi_uring *uring = wi_uring_of(be);
     wi_assert((token & WI_TOKEN_CANCEL) == 0);
-    struct io_uring_sqe *sqe = next_entry(&uring->ring);
-    if (sqe == NULL)
+    if (!make_room(&uring->ring, 1))
         return -EAGAIN;
-    prepare(uring, sqe, token, req);
-    sqe->user_data = token;
+    prepare(uring, next_entry(&uring->ring), token, req);
     return 0;
+}
+
+/* All places are had before the first is filled: a link that was left on a last entry would bind
+ * whatever is staged next to this chain. */
+int wi_uring_chain(struct wi_backend *be, const uint64_t *token, const struct wi_req *const *req,
+                   unsigned count)
+{
+    struct wi_uring *uring = wi_uring_of(be);
+    wi_assert(count > 0 && count <= be->chain_max);
+    if (!make_room(&uring->ring, count))
+        return -EAGAIN;
+    for (unsigned i = 0; i < count; i++) {
+        struct io_uring_sqe *sqe = next_entry(&uring->ring);
+        prepare(uring, sqe, token[i], req[i]);
+        sqe->flags |= i + 1 < count ? IOSQE_IO_LINK : 0;
+    }
+    return 0;
+}
+
+/* A link would bind what others stage next; its token and its buffers are ours to choose; and one
+ * that completes in silence would never end. */
+int wi_uring_approve(const void *entry)
+{
+    struct io_uring_sqe sqe;
+    const unsigned refused =
+        IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    memcpy(&sqe, entry, sizeof sqe);
+    return (sqe.flags & refused) != 0 || sqe.user_data != 0 ? -EINVAL : 0;
 }
 
 int wi_uring_cancel(struct wi_backend *be, uint64_t token)
 {
-    struct io_uring_sqe *sqe = next_entry(&wi_uring_of(be)->ring);
-    if (sqe == NULL)
+    struct wi_ring *ring = &wi_uring_of(be)->ring;
+    if (!make_room(ring, 1))
         return -EAGAIN;
+    struct io_uring_sqe *sqe = next_entry(ring);
     io_uring_prep_cancel64(sqe, token, 0);
     sqe->user_data = token | WI_TOKEN_CANCEL;
     return 0;

@@ -31,6 +31,9 @@ static void drain_wake(const struct wi_uring *uring)
     while (n < 0 && errno == EINTR);
 }
 
+_Static_assert(IORING_CQE_F_MORE >> 1 == WI_CQE_MORE && IORING_CQE_F_NOTIF >> 1 == WI_CQE_NOTIF,
+               "flags are passed on by one shift");
+
 /* Copies out what is at hand and gives the places back at once. */
 static int take(struct wi_uring *uring, struct wi_cqe *out, unsigned max)
 {
@@ -45,7 +48,7 @@ static int take(struct wi_uring *uring, struct wi_cqe *out, unsigned max)
         const struct io_uring_cqe *cqe = &ring->cqes[(head + i) & mask];
         out[i].token = cqe->user_data;
         out[i].res = cqe->res;
-        out[i].flags = (cqe->flags & IORING_CQE_F_MORE) != 0 ? WI_CQE_MORE : 0;
+        out[i].flags = cqe->flags >> 1 & (WI_CQE_MORE | WI_CQE_NOTIF);
         if ((cqe->flags & IORING_CQE_F_BUFFER) != 0)
             out[i].flags |= wi_area_took(&uring->area, cqe->flags, cqe->res);
         if (__builtin_expect(uring->wake_drains, 0) && cqe->user_data == uring->wake_token)
@@ -91,7 +94,7 @@ static void uring_give(struct wi_backend *be, uint32_t at, uint32_t len)
 static int uring_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
 {
     (void)be;
-    return wi_sys_ctl(ctl);
+    return ctl->what == WI_CTL_RAW ? wi_uring_approve(ctl->mem) : wi_sys_ctl(ctl);
 }
 
 static int uring_attach(struct wi_backend *be, int fd, void **word)
@@ -168,6 +171,7 @@ static void uring_abandon(struct wi_backend *be)
 
 static const struct wi_backend_ops uring_ops = {
     .stage = wi_uring_stage,
+    .chain = wi_uring_chain,
     .cancel = wi_uring_cancel,
     .enter = wi_uring_enter,
     .try = uring_try,
@@ -199,6 +203,7 @@ static int open_parts(struct wi_uring *uring, const struct wi_backend_config *co
     caps->features = uring->ring.features;
     caps->sq_entries = uring->ring.sq_entries;
     caps->cq_entries = uring->ring.cq_entries;
+    uring->base.chain_max = caps->sq_entries < WI_CHAIN_MAX ? caps->sq_entries : WI_CHAIN_MAX;
     return wi_uring_probe(uring, config->features_off, why);
 }
 

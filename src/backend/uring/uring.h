@@ -42,9 +42,14 @@ static inline struct wi_uring *wi_uring_of(struct wi_backend *be)
     return (struct wi_uring *)be;
 }
 
-/* stage and cancel of backend.h. */
+/* stage, chain and cancel of backend.h. */
 int wi_uring_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req);
+int wi_uring_chain(struct wi_backend *be, const uint64_t *token, const struct wi_req *const *req,
+                   unsigned count);
 int wi_uring_cancel(struct wi_backend *be, uint64_t token);
+
+/* WI_CTL_RAW of backend.h. */
+int wi_uring_approve(const void *entry);
 
 /* enter of backend.h. */
 int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
