@@ -404,14 +404,22 @@ static bool has_local_work(const struct wi_engine *engine)
            engine->counted + op_of(engine->limited.next)->behind < engine->ops_max;
 }
 
+/* Out of line, since most turns have none of it. */
+static __attribute__((noinline)) unsigned do_local_work(struct wi_engine *engine, weir_ns *until)
+{
+    unsigned ran = complete_retired(engine);
+    offer_waiting(engine);
+    if (ran > 0 || has_local_work(engine))
+        *until = WI_ENTER_NOW;
+    return ran;
+}
+
 unsigned wi_engine_turn(struct wi_engine *engine, weir_ns until)
 {
     struct wi_cqe cqe[REAP_BATCH];
-    unsigned ran = complete_retired(engine);
-    unsigned reaped = 0;
-    offer_waiting(engine);
-    if (ran > 0 || has_local_work(engine))
-        until = WI_ENTER_NOW;
+    unsigned ran = 0, reaped = 0;
+    if (__builtin_expect(has_local_work(engine), 0))
+        ran = do_local_work(engine, &until);
     uint32_t flags = 0;
     int got;
     engine->time = TIME_UNREAD; /* the next turn begins when this returns */

@@ -331,7 +331,8 @@ size_t weir_done(void)
     return core == NULL || core->current == NULL ? 0 : core->current->done;
 }
 
-static int spawn(struct weir_scope *storage, weir_fn *fn, const void *arg, size_t copy)
+static inline __attribute__((always_inline)) int spawn(struct weir_scope *storage, weir_fn *fn,
+                                                       const void *arg, size_t copy)
 {
     struct wi_scope *scope;
     int rc = wi_scope_begin(storage, "weir_spawn", &scope);
