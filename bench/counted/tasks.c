@@ -125,6 +125,43 @@ static int wheel_add_remove(unsigned long operations)
     return 0;
 }
 
+/* ---- operations ---- */
+
+struct nops {
+    unsigned long left;
+    unsigned running;
+    struct weir_wake *over;
+};
+
+static enum weir_op_verdict nop_over(struct weir_op *op, ssize_t result, unsigned flags)
+{
+    struct nops *nops = op->user;
+    (void)flags;
+    if (result == 0 && nops->left > 0) {
+        nops->left--;
+        return WEIR_OP_AGAIN;
+    }
+    if (--nops->running == 0)
+        (void)weir_wake_post(nops->over);
+    return WEIR_OP_DONE;
+}
+
+/* Sixteen at a time, each started again by its callback. */
+static int op_nop(unsigned long operations)
+{
+    struct nops nops = {.left = operations, .running = TASKS};
+    struct weir_op op[TASKS];
+    int rc = weir_wake_open(&nops.over);
+    for (int i = 0; i < TASKS && rc == 0; i++) {
+        op[i] = (struct weir_op){.fn = nop_over, .user = &nops};
+        weir_op_nop(weir_core_self(), &op[i]);
+    }
+    if (rc == 0)
+        rc = weir_wake_wait(nops.over);
+    weir_wake_close(nops.over);
+    return rc;
+}
+
 /* ---- the choice ---- */
 
 static const struct path {
@@ -137,6 +174,7 @@ static const struct path {
     {"sleep.within", sleep_within},
     {"deadline.enter.leave", deadline_enter_leave},
     {"wheel.add.remove", wheel_add_remove},
+    {"op.nop", op_nop},
 };
 
 struct order {

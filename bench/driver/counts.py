@@ -23,6 +23,7 @@ GUARDED = {
     "sleep.within": (TASKS, "epoll", ("sleep.within", "{}"), 3200),
     "deadline.enter.leave": (TASKS, "epoll", ("deadline.enter.leave", "{}"), 3200),
     "wheel.add.remove": (TASKS, "epoll", ("wheel.add.remove", "{}"), 16000),
+    "op.nop": (TASKS, "epoll", ("op.nop", "{}"), 16000),
 }
 BESIDE = {
     "raw epoll": ("peer-counted-epoll", "", (ADDRESS,), 3200),

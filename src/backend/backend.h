@@ -141,8 +141,8 @@ struct wi_cqe {
     uint32_t flags; /* WI_CQE_* */
 };
 
-#define WI_CQE_MORE 1u /* not the last one of its request */
-#define WI_CQE_DATA 2u /* `res` bytes lie in the area of the backend, at wi_cqe_at */
+#define WI_CQE_MORE 1u  /* not the last one of its request */
+#define WI_CQE_DATA 2u  /* `res` bytes lie in the area of the backend, at wi_cqe_at */
 #define WI_CQE_NOTIF 4u /* RAW: the kernel has let go of memory that it sent from */
 #define WI_CQE_AT_SHIFT 8
 

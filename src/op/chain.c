@@ -50,7 +50,9 @@ static int begin_step(struct wi_engine *engine, struct wi_call *call, struct wi_
     if (req->kind == WI_REQUEST_NOP)
         return 0;
     struct wi_fd *fd = wi_fd_find(engine, req->fd);
-    bool ours = fd != NULL && fd->reader == call;
+    if (fd == NULL)
+        return -EBADF;
+    bool ours = fd->reader == call;
     if (ours)
         fd->reader = NULL; /* an earlier step's: it will be over by then */
     int rc = wi_call_check(fd, req);

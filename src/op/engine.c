@@ -104,7 +104,7 @@ static struct wi_op *op_of(struct wi_list *node)
     return wi_container_of(node, struct wi_op, link);
 }
 
-static bool offer(struct wi_engine *engine, struct wi_op *op)
+static inline __attribute__((always_inline)) bool offer(struct wi_engine *engine, struct wi_op *op)
 {
     take_slot(engine, op);
     if (engine->be->ops->stage(engine->be, token_of(engine, op), &op->req) < 0) {
@@ -121,8 +121,6 @@ static bool offer_chain(struct wi_engine *engine, struct wi_op *const *op, unsig
 {
     uint64_t token[WI_CHAIN_MAX] = {0};
     const struct wi_req *req[WI_CHAIN_MAX] = {NULL};
-    if (count == 1)
-        return offer(engine, op[0]);
     for (unsigned i = 0; i < count; i++) {
         take_slot(engine, op[i]);
         token[i] = token_of(engine, op[i]);
@@ -163,7 +161,7 @@ static unsigned take_front(struct wi_list *list, struct wi_op **op)
 /* Lets `count` more counted operations through, with slots for all of them; they hold their place
  * until they complete. Memory that cannot be had lowers the limit for good: the first slots were had
  * at the start, so what is in flight goes on. */
-static bool admit(struct wi_engine *engine, unsigned count)
+static inline bool admit(struct wi_engine *engine, unsigned count)
 {
     uint32_t sum = engine->counted + count;
     if (sum > engine->counted_slots && sum <= engine->ops_max) {
@@ -179,28 +177,34 @@ static bool admit(struct wi_engine *engine, unsigned count)
     return true;
 }
 
-/* Behind others that wait, so that requests of one descriptor keep their order. */
-static void launch(struct wi_engine *engine, struct wi_op *const *op, unsigned count)
+static inline void begin(struct wi_op *op)
 {
-    for (unsigned i = 0; i < count; i++) {
-        wi_assert(op[i]->state == WI_OP_IDLE);
-        wi_list_init(&op[i]->link);
-        op[i]->canceled = false;
-        op[i]->behind = 0;
-    }
-    engine->stats.started += count;
-    engine->busy += count;
-    if (op[0]->counted && (!wi_list_empty(&engine->limited) || !admit(engine, count))) {
-        engine->stats.limited += count;
-        wait_in(&engine->limited, WI_OP_LIMITED, op, count);
-    } else if (!wi_list_empty(&engine->unstaged) || !offer_chain(engine, op, count)) {
+    wi_assert(op->state == WI_OP_IDLE);
+    wi_list_init(&op->link);
+    op->canceled = false;
+    op->behind = 0;
+}
+
+/* Behind others that wait, so that requests of one descriptor keep their order. */
+static __attribute__((noinline)) void hold_back(struct wi_engine *engine, struct wi_op *const *op,
+                                                unsigned count, bool admitted)
+{
+    if (admitted) {
         wait_in(&engine->unstaged, WI_OP_WAITING, op, count);
+        return;
     }
+    engine->stats.limited += count;
+    wait_in(&engine->limited, WI_OP_LIMITED, op, count);
 }
 
 void wi_op_start(struct wi_engine *engine, struct wi_op *op)
 {
-    launch(engine, &op, 1);
+    begin(op);
+    engine->stats.started++;
+    engine->busy++;
+    bool admitted = !op->counted || (wi_list_empty(&engine->limited) && admit(engine, 1));
+    if (!admitted || !wi_list_empty(&engine->unstaged) || !offer(engine, op))
+        hold_back(engine, &op, 1, admitted);
 }
 
 unsigned wi_chain_max(const struct wi_engine *engine)
@@ -211,9 +215,15 @@ unsigned wi_chain_max(const struct wi_engine *engine)
 void wi_op_start_chain(struct wi_engine *engine, struct wi_op *const *op, unsigned count)
 {
     wi_assert(count > 0 && count <= wi_chain_max(engine));
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         wi_assert(op[i]->counted);
-    launch(engine, op, count);
+        begin(op[i]);
+    }
+    engine->stats.started += count;
+    engine->busy += count;
+    bool admitted = wi_list_empty(&engine->limited) && admit(engine, count);
+    if (!admitted || !wi_list_empty(&engine->unstaged) || !offer_chain(engine, op, count))
+        hold_back(engine, op, count, admitted);
 }
 
 static void retire(struct wi_engine *engine, struct wi_op *op, int32_t res)
@@ -277,7 +287,7 @@ static void offer_waiting(struct wi_engine *engine)
     }
     while (!wi_list_empty(&engine->unstaged)) {
         unsigned count = take_front(&engine->unstaged, op);
-        if (offer_chain(engine, op, count))
+        if (count == 1 ? offer(engine, op[0]) : offer_chain(engine, op, count))
             continue;
         for (unsigned i = count; i-- > 0;) {
             op[i]->behind = (uint8_t)(count - 1 - i);

@@ -26,7 +26,7 @@ static int make_room(struct wi_fds *fds, unsigned fd)
         room *= 2;
     if (room == fds->room)
         return 0;
-    struct wi_fd **at = realloc(fds->at, room * sizeof *at);
+    struct wi_fd **at = realloc(fds->at, room * sizeof(void *));
     if (at == NULL)
         return -ENOMEM;
     for (unsigned i = fds->room; i < room; i++)

@@ -45,9 +45,9 @@ struct wi_fds {
 };
 
 /* weir_fd_attach, weir_fd_detach and weir_fd_close. */
-int wi_fd_attach(struct wi_engine *engine, int fd);
-int wi_fd_detach(struct wi_engine *engine, int fd);
-int wi_fd_end(struct wi_engine *engine, int fd);
+int wi_fd_attach(struct wi_engine *engine, int number);
+int wi_fd_detach(struct wi_engine *engine, int number);
+int wi_fd_end(struct wi_engine *engine, int number);
 
 /* NULL: not attached, or closing. */
 struct wi_fd *wi_fd_find(const struct wi_engine *engine, int fd);

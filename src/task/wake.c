@@ -150,8 +150,10 @@ int weir_wake_close(struct weir_wake *wake)
 
 void wi_wakes_close(struct wi_core *core)
 {
-    while (!wi_list_empty(&core->wakes))
-        close_wake(wi_container_of(core->wakes.next, struct weir_wake, link));
+    for (struct wi_list *at = core->wakes.next, *next; at != &core->wakes; at = next) {
+        next = at->next;
+        close_wake(wi_container_of(at, struct weir_wake, link));
+    }
 }
 
 /* ---- any thread ---- */

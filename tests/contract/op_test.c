@@ -351,9 +351,9 @@ CASE(op_raw_passes_on_more_and_notif)
         SKIP("raw entries are io_uring's");
     ops_tcp_pair(fd);
     raw(sqe, SEND_ZC, 0, 0);
-    memcpy(&sqe[4], &fd[0], 4);
-    memcpy(&sqe[16], &at, 8);
-    memcpy(&sqe[24], &len, 4);
+    memcpy(&sqe[4], &fd[0], sizeof fd[0]);
+    memcpy(&sqe[16], &at, sizeof at);
+    memcpy(&sqe[24], &len, sizeof len);
     struct weir_op op = {.fn = sent_without_a_copy, .user = &error};
     weir_op_raw(ops_core, &op, sqe);
     ops_settle();

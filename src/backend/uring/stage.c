@@ -8,9 +8,9 @@
 
 /* Whether the queue has this many places, after a flush if it must be. False when the kernel takes
  * nothing now (out of memory for requests, or a signal): the reason will be seen by the next enter. */
-static bool make_room(struct wi_ring *ring, unsigned places)
+static inline __attribute__((always_inline)) bool make_room(struct wi_ring *ring, unsigned places)
 {
-    if (ring->sq_entries - wi_ring_staged(ring) >= places)
+    if (__builtin_expect(ring->sq_entries - wi_ring_staged(ring) >= places, 1))
         return true;
     (void)wi_ring_enter(ring, 0, 0);
     return ring->sq_entries - wi_ring_staged(ring) >= places;
