@@ -19,8 +19,10 @@
  *
  * Descriptors come from weir_op_accept_multi or are given to weir by weir_fd_attach, and from then on
  * only weir closes them. Results by callback for every call: -EBADF of one that is not attached,
- * -ENOTSOCK and -ESPIPE of one of another kind, -ECANCELED after weir_op_cancel or when the core
- * closes (an operation started after that gets it too: do not go on). More operations than ops_max
+ * -ENOTSOCK and -ESPIPE of one of another kind, -ECANCELED after weir_op_cancel, weir_stop or when the
+ * last task of a run has ended, or its core closes (an operation started after those two gets it too:
+ * do not go on). WEIR_EABANDONED, instead of a last result, when the run gives up what the kernel does
+ * not end: the object and its memory must then stay for ever. More operations than ops_max
  * (weir/run.h) wait for their turn; so do those for which memory or the kernel's queue has no room.
  *
  * All of it belongs to the thread of the core: tasks, callbacks, and between its steps the driver of

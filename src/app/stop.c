@@ -7,6 +7,7 @@
 
 #include "app/runtime.h"
 #include "app/stats.h"
+#include "op/call.h"
 #include "weir/core.h"
 #include "weir/error.h"
 
@@ -39,14 +40,6 @@ static void limit_reached(struct wi_engine *engine, struct wi_alarm *alarm)
     pierce(wi_container_of(stop, struct wi_runtime, stop));
 }
 
-static void stop_enders(struct wi_core *core)
-{
-    for (struct wi_list *at = core->enders.next; at != &core->enders; at = at->next) {
-        struct wi_ender *ender = wi_container_of(at, struct wi_ender, link);
-        ender->stop(core, ender);
-    }
-}
-
 bool wi_stop_ask(struct wi_runtime *runtime, int value, weir_ns grace)
 {
     struct wi_core *core = &runtime->core;
@@ -59,7 +52,7 @@ bool wi_stop_ask(struct wi_runtime *runtime, int value, weir_ns grace)
         stop->limit = WEIR_FOREVER;
         stop->alarm.fn = limit_reached;
         wi_cover_mark(&core->root.body, WI_CANCELED);
-        stop_enders(core);
+        wi_calls_stop(&core->engine);
     }
     if (stop->pierced || limit >= stop->limit)
         return first;
@@ -125,14 +118,11 @@ static bool tasks_ended(struct wi_runtime *runtime)
     return core->root.live == 0;
 }
 
-static bool enders_idle(struct wi_core *core)
+/* Whether somebody had time given that is not over: closes that linger, writes before the grace is. */
+static bool has_time(struct wi_runtime *runtime)
 {
-    for (struct wi_list *at = core->enders.next; at != &core->enders; at = at->next) {
-        struct wi_ender *ender = wi_container_of(at, struct wi_ender, link);
-        if (!ender->idle(ender))
-            return false;
-    }
-    return true;
+    return wi_net_lingers(&runtime->net) ||
+           (!runtime->stop.pierced && wi_calls_write(&runtime->core.engine));
 }
 
 /* What is left when no task is. */
@@ -140,11 +130,11 @@ static bool rest_ended(struct wi_runtime *runtime)
 {
     struct wi_core *core = &runtime->core;
     struct wi_net *net = &runtime->net;
-    stop_enders(core);
+    wi_calls_end(&core->engine);
     wi_net_begin_close(net);
     runtime->stop.quiet_since = wi_engine_after(&core->engine, 0);
-    while (!wi_net_ended(net) || !enders_idle(core))
-        if (turn_in_vain(runtime, wi_net_lingers(net)))
+    while (!wi_net_ended(net) || !wi_list_empty(&core->engine.calls))
+        if (turn_in_vain(runtime, has_time(runtime)))
             return false;
     return true;
 }
@@ -156,7 +146,8 @@ static const char *name_of(uint8_t opcode)
     static const char *const names[] = {
         [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",    [WI_OP_ACCEPT] = "accept",
         [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive", [WI_OP_SEND] = "send",
-        [WI_OP_SENDMSG] = "send",
+        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",    [WI_OP_WRITE] = "write",
+        [WI_OP_FSYNC] = "sync",
     };
     const char *name = opcode < sizeof names / sizeof *names ? names[opcode] : NULL;
     return name != NULL ? name : "operation";

@@ -292,12 +292,45 @@ int wi_call_cancel(struct wi_engine *engine, struct weir_op *op)
     return 1;
 }
 
-unsigned wi_calls_end(struct wi_engine *engine)
+/* ---- all of them ---- */
+
+void wi_calls_stop(struct wi_engine *engine)
 {
-    engine->ended = true;
     for (struct wi_list *at = engine->calls.next; at != &engine->calls; at = at->next)
         wi_call_stop(engine, wi_container_of(at, struct wi_call, live), -ECANCELED);
+}
+
+void wi_calls_end(struct wi_engine *engine)
+{
+    engine->ended = true;
+    wi_calls_stop(engine);
+}
+
+bool wi_calls_write(const struct wi_engine *engine)
+{
+    for (const struct wi_list *at = engine->calls.next; at != &engine->calls; at = at->next)
+        if (!may_stop(wi_container_of((struct wi_list *)(uintptr_t)at, struct wi_call, live)))
+            return true;
+    return false;
+}
+
+unsigned wi_calls_close(struct wi_engine *engine)
+{
+    wi_calls_end(engine);
     while (!wi_list_empty(&engine->calls))
         wi_engine_turn(engine, WEIR_FOREVER);
     return wi_fds_close(engine);
+}
+
+void wi_calls_abandon(struct wi_engine *engine)
+{
+    struct wi_list batch; /* what a callback starts is not told of */
+    engine->ended = true;
+    wi_list_init(&batch);
+    wi_list_splice_back(&batch, &engine->calls);
+    for (struct wi_list *at; (at = wi_list_pop_front(&batch)) != NULL;) {
+        struct weir_op *op = wi_call_op(wi_container_of(at, struct wi_call, live));
+        (void)op->fn(op, WEIR_EABANDONED, 0);
+    }
+    wi_fds_abandon(engine);
 }

@@ -77,9 +77,22 @@ int wi_call_cancel(struct wi_engine *engine, struct weir_op *op);
 /* Asks for its end, which `why` then explains. Runs no callback. */
 void wi_call_stop(struct wi_engine *engine, struct wi_call *call, int why);
 
-/* Ends all calls, for good: stops them, turns until the last one's callback ran, closes what is
- * attached. How many descriptors that were. */
-unsigned wi_calls_end(struct wi_engine *engine);
+/* Stops all that may be stopped. Runs no callback. */
+void wi_calls_stop(struct wi_engine *engine);
+
+/* The same for good: those that are started from now on are cancelled as well. */
+void wi_calls_end(struct wi_engine *engine);
+
+/* Whether one is under way that nothing stops. */
+bool wi_calls_write(const struct wi_engine *engine);
+
+/* Ended, turns until the last one's callback ran, and closes what is attached. How many descriptors
+ * that were. */
+unsigned wi_calls_close(struct wi_engine *engine);
+
+/* Instead, when the kernel does not let go: every callback runs once, with WEIR_EABANDONED, and what is
+ * attached is closed. Objects and memory under way stay for ever. */
+void wi_calls_abandon(struct wi_engine *engine);
 
 /* ---- between call.c and chain.c ---- */
 

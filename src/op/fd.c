@@ -127,6 +127,15 @@ void wi_use_end(struct wi_engine *engine, struct wi_use *use)
         close_for_good(engine, fd);
 }
 
+void wi_fds_abandon(struct wi_engine *engine)
+{
+    for (unsigned i = 0; i < engine->fds.room; i++)
+        if (engine->fds.at[i] != NULL)
+            close_for_good(engine, engine->fds.at[i]);
+    free(engine->fds.at);
+    engine->fds = (struct wi_fds){.at = NULL};
+}
+
 unsigned wi_fds_close(struct wi_engine *engine)
 {
     unsigned count = 0;

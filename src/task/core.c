@@ -40,7 +40,6 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
     rc = core->door == NULL ? -ENOMEM : wi_engine_open(&core->engine, be);
     if (rc < 0)
         goto no_engine;
-    wi_list_init(&core->enders);
     wi_list_init(&core->wakes);
     if (config->ops_max > 0)
         wi_engine_limit(&core->engine, config->ops_max);
@@ -90,7 +89,7 @@ unsigned wi_core_close(struct wi_core *core)
 {
     unsigned late = close_door(core);
     wi_assert(core->root.live == 0 && wi_queue_empty(&core->ready));
-    unsigned attached = wi_calls_end(&core->engine);
+    unsigned attached = wi_calls_close(&core->engine);
     if (attached > 0)
         wi_log(core->log, WEIR_LOG_WARN,
                "%u descriptors are still attached at the end of the run; closed", attached);
@@ -122,11 +121,8 @@ static void quarantine(struct wi_task *task, void *arg)
 unsigned wi_core_abandon(struct wi_core *core)
 {
     wi_core_each_task(core, quarantine, core);
-    for (struct wi_list *at; (at = wi_list_pop_front(&core->enders)) != NULL;) {
-        struct wi_ender *ender = wi_container_of(at, struct wi_ender, link);
-        ender->abandon(core, ender);
-    }
     unsigned late = close_door(core);
+    wi_calls_abandon(&core->engine);
     wi_engine_abandon(&core->engine);
     wi_slab_keep(&core->tasks);
     wi_keep(core->pool.loan);

@@ -40,16 +40,6 @@ struct wi_message {
     void (*fn)(struct wi_core *core, struct wi_message *message);
 };
 
-/* A part of the core that has work of its own in flight, beside tasks and sockets. At the end of the
- * run it is told to stop, is waited for, and, if the kernel does not let go, is given up. */
-struct wi_ender {
-    struct wi_list link;                                        /* in core->enders */
-    void (*stop)(struct wi_core *core, struct wi_ender *ender); /* once, or again */
-    bool (*idle)(const struct wi_ender *ender);
-    void (*abandon)(struct wi_core *core,
-                    struct wi_ender *ender); /* instead of the last completions */
-};
-
 struct wi_core_config {
     struct wi_stack_opts stack;
     size_t recv_pool_bytes;
@@ -107,8 +97,7 @@ struct wi_core {
     uint64_t loans_leaked;
     struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_log *log;
-    struct wi_list enders; /* struct wi_ender */
-    struct wi_list wakes;  /* struct weir_wake, open */
+    struct wi_list wakes; /* struct weir_wake, open */
     struct wi_door *door;
     struct wi_queue backlog; /* messages beyond the limit of a turn */
     uint64_t resumed;        /* how often tasks were resumed, all told */

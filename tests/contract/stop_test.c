@@ -8,6 +8,9 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "app/run.h"
 #include "check.h"
@@ -455,60 +458,144 @@ CASE(stop_aborts_the_process_where_that_was_asked_for)
     CHECK(child_said(&child, "1 operations never ended"));
 }
 
-/* ---- parts of a core that have work of their own ---- */
+/* ---- operations without a task ---- */
 
-static struct part {
-    struct wi_ender ender;
-    unsigned stops, abandons;
-    bool obeys, ended;
-} part;
+static struct told {
+    struct weir_op op;
+    unsigned calls;
+    ssize_t result;
+} told;
 
-static void stop_part(struct wi_core *core, struct wi_ender *ender)
+static char byte; /* the kernel may have it for ever */
+
+static enum weir_op_verdict hear(struct weir_op *op, ssize_t result, unsigned flags)
 {
-    CHECK_EQ(core, wi_core_self);
-    CHECK_EQ(ender, &part.ender);
-    part.stops++;
-    part.ended = part.obeys;
+    CHECK_EQ(op, &told.op);
+    CHECK_EQ(flags, 0);
+    told.calls++;
+    told.result = result;
+    return WEIR_OP_DONE;
 }
 
-static bool part_is_idle(const struct wi_ender *ender)
+/* On a descriptor that is attached to the core, and then the core's. */
+static struct weir_core *begin_telling(int fd)
 {
-    CHECK_EQ(ender, &part.ender);
-    return part.ended;
+    struct weir_core *core = weir_core_self();
+    told = (struct told){.op = {.fn = hear}};
+    CHECK_EQ(weir_fd_attach(core, fd), 0);
+    return core;
 }
 
-static void abandon_part(struct wi_core *core, struct wi_ender *ender)
+static int receive_without_a_task(void *arg)
 {
-    CHECK_EQ(core, wi_core_self);
-    CHECK_EQ(ender, &part.ender);
-    part.abandons++;
+    int *pair = arg;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    weir_op_recv(begin_telling(pair[0]), &told.op, pair[0], &byte, 1);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(told.calls, 0);
+    return 3;
 }
 
-static int add_a_part(void *arg)
+CASE(run_that_ends_stops_its_operations)
 {
-    part =
-        (struct part){.ender = {.stop = stop_part, .idle = part_is_idle, .abandon = abandon_part},
-                      .obeys = *(bool *)arg};
-    wi_list_push_back(&wi_core_self->enders, &part.ender.link);
+    int pair[2];
+    struct stuck_plan plan = {.on = false};
+    unsigned fds = process_fds();
+    CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), receive_without_a_task, pair), 3);
+    CHECK_EQ(told.calls, 1);
+    CHECK_EQ(told.result, -ECANCELED);
+    check_nothing_left();
+    CHECK_EQ(process_fds(), fds + 1);
+    CHECK_EQ(close(pair[1]), 0);
+}
+
+/* A7: its callback runs once all the same. */
+CASE(run_abandons_an_operation_that_never_ends_and_says_so_to_it_once)
+{
+    int pair[2];
+    struct stuck_plan plan = {.ops = 1u << WI_OP_POLL | 1u << WI_OP_RECV, .on = true};
+    unsigned fds = process_fds();
+    CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), receive_without_a_task, pair),
+             WEIR_EABANDONED);
+    CHECK_EQ(told.calls, 1);
+    CHECK_EQ(told.result, WEIR_EABANDONED);
+    CHECK_EQ(stats.outstanding, 1);
+    CHECK_EQ(stats.quarantined, 0);
+    CHECK_EQ(process_fds(), fds + 1); /* the peer's */
+    lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: receive on descriptor");
+    CHECK_EQ(close(pair[1]), 0);
+}
+
+static int stop_beside_an_operation(void *arg)
+{
+    CHECK_EQ(receive_without_a_task(arg), 3);
+    CHECK_EQ(weir_stop(4, WEIR_FOREVER), 1);
+    WEIR_SHIELD(WEIR_FOREVER);
+    while (told.calls == 0)
+        CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(told.result, -ECANCELED);
+    told.calls = 0;
+    told.result = 1;
+    weir_op_nop(weir_core_self(), &told.op);
+    while (told.calls == 0)
+        CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(told.result, 0);
+    return 5;
+}
+
+CASE(stop_cancels_operations_and_a_goodbye_may_start_others)
+{
+    int pair[2];
+    struct stuck_plan plan = {.on = false};
+    CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), stop_beside_an_operation, pair), 4);
+    CHECK_EQ(told.calls, 1);
+    check_nothing_left();
+    CHECK_EQ(close(pair[1]), 0);
+}
+
+struct writing {
+    struct stuck_plan plan;
+    weir_ns release_in; /* 0: never */
+    bool stops;
+};
+
+static int leave_a_write(void *arg)
+{
+    struct writing *writing = arg;
+    int fd = memfd_create("written", MFD_CLOEXEC);
+    CHECK_GE(fd, 0);
+    if (writing->release_in > 0)
+        writing->plan.release_at = weir_now() + writing->release_in;
+    weir_op_write_at(begin_telling(fd), &told.op, fd, "w", 1, 0);
+    if (writing->stops)
+        CHECK_EQ(weir_stop(0, 5 * WEIR_MS), 1);
     return 0;
 }
 
-CASE(run_stops_its_parts_and_waits_for_them)
+/* Longer than settling may take; but what was written is to get there. */
+CASE(run_waits_for_a_write_that_takes_long)
 {
-    bool obeys = true;
-    CHECK_EQ(run(add_a_part, &obeys), 0);
-    CHECK_EQ(part.stops, 1);
-    CHECK_EQ(part.abandons, 0);
+    struct writing writing = {.plan = {.ops = 1u << WI_OP_WRITE, .on = true},
+                              .release_in = 80 * WEIR_MS};
+    int rc = run_stuck(&writing.plan, *WEIR_OPTS(.stop_settle_ns = 5 * WEIR_MS), leave_a_write,
+                       &writing);
+    CHECK_EQ(rc, 0);
+    CHECK_GE(weir_now(), writing.plan.release_at);
+    CHECK_EQ(writing.plan.kept, 1);
     check_nothing_left();
 }
 
-CASE(run_abandons_a_part_that_never_ends_and_says_so_to_it_once)
+CASE(stop_abandons_a_write_that_outlasts_the_grace)
 {
-    bool obeys = false;
-    CHECK_EQ(run_with(*WEIR_OPTS(.stop_settle_ns = 5 * WEIR_MS), add_a_part, &obeys),
-             WEIR_EABANDONED);
-    CHECK_EQ(part.stops, 1);
-    CHECK_EQ(part.abandons, 1);
+    struct writing writing = {.plan = {.ops = 1u << WI_OP_WRITE, .on = true}, .stops = true};
+    int rc = run_stuck(&writing.plan, *WEIR_OPTS(.stop_settle_ns = 5 * WEIR_MS), leave_a_write,
+                       &writing);
+    CHECK_EQ(rc, WEIR_EABANDONED);
+    CHECK_EQ(told.calls, 1);
+    CHECK_EQ(told.result, WEIR_EABANDONED);
+    CHECK_EQ(stats.outstanding, 1);
+    lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: write on descriptor");
 }
 
 /* ---- messages that come too late ---- */
