@@ -89,6 +89,7 @@ static void finished(struct wi_engine *engine, struct wi_request *send, ssize_t 
     (void)engine;
     (void)flags;
     writer->rc = result < 0 ? (int)result : 0;
+    wi_sock_note_error(writer->sock, writer->rc); /* a deadline's -ETIMEDOUT is not the kernel's */
     writer->finished = true;
     wi_task_wake(writer->task);
 }
@@ -135,6 +136,8 @@ static int send_message(struct writer *writer, bool *queued, const struct iovec 
 {
     struct wi_sock *sock = writer->sock;
     int rc = begin_message(sock, &writer->send, iov, count, tried);
+    if (rc < 0)
+        wi_sock_note_error(sock, rc);
     if (rc == -EAGAIN) {
         if (!*queued)
             join(writer);
@@ -142,7 +145,6 @@ static int send_message(struct writer *writer, bool *queued, const struct iovec 
         rc = send_rest(writer);
     }
     if (rc < 0) {
-        wi_sock_note_error(sock, rc);
         writer->task->done = writer->send.done;
         sock->torn |= writer->send.done > 0;
     }
