@@ -572,6 +572,55 @@ CASE(sock_timeout_of_a_send_that_had_not_begun_leaves_the_stream_whole)
     CHECK_EQ(net_run(time_out_in_the_queue, NULL), 0);
 }
 
+static int send_a_byte(void *arg)
+{
+    struct receiver *sender = arg;
+    sender->rc = weir_send(sender->sock, "x", 1);
+    return 0;
+}
+
+/* The turn and the end of the patience come together, and there is no room: so the send begins, is
+ * asked back at once, and has moved nothing. */
+static int get_the_turn_too_late(void *arg)
+{
+    struct net_half half = net_accepted(NET_UNIX, SMALL_BUFFERS);
+    struct receiver first = {.sock = half.sock}, second = {.sock = half.sock};
+    size_t filled = 0;
+    (void)arg;
+    CHECK_EQ(weir_sock_set_send_timeout(half.sock, SHORT), 0);
+    while (weir_send(half.sock, "x", 1) == 0)
+        filled++;
+    CHECK_EQ(weir_done(), 0);
+    CHECK_EQ(weir_sock_set_send_timeout(half.sock, 0), 0);
+    WEIR_SCOPE(scope, WEIR_ALL);
+    {
+        WEIR_SCOPE(doomed, WEIR_ALL);
+        CHECK_EQ(weir_spawn(&doomed, send_a_byte, &first), 0);
+        net_settle();
+        CHECK_EQ(weir_sock_set_send_timeout(half.sock, SHORT), 0);
+        CHECK_EQ(weir_spawn(&scope, send_a_byte, &second), 0);
+        CHECK_EQ(weir_yield(), 0);
+        weir_scope_cancel(&doomed);
+        for (weir_ns start = weir_now(); weir_now() - start < 2 * SHORT;)
+            continue;
+    }
+    CHECK_EQ(first.rc, -ECANCELED);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(second.rc, -ETIMEDOUT);
+    CHECK_GT(filled, 0);
+    CHECK_EQ(net_take(half.fd, bulk, filled), (ssize_t)filled);
+    CHECK_EQ(weir_send(half.sock, "y", 1), 0);
+    CHECK_EQ(net_take(half.fd, bulk, 1), 1);
+    CHECK_EQ(bulk[0], 'y');
+    end_half(&half);
+    return 0;
+}
+
+CASE(sock_timeout_of_a_send_that_gets_its_turn_too_late_moves_nothing)
+{
+    CHECK_EQ(net_run(get_the_turn_too_late, NULL), 0);
+}
+
 static int send_in_time(void *arg)
 {
     struct net_half half = net_accepted(NET_V4, SMALL_BUFFERS);
