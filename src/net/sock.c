@@ -20,7 +20,8 @@ enum {
 
 #define LINE_OF(member) (offsetof(struct wi_sock, member) / 64)
 _Static_assert(LINE_OF(writers.prev) == 0, "the first line: who sends and receives");
-_Static_assert(LINE_OF(held) == 1 && LINE_OF(input.req.opcode) == 1, "the second: what comes in");
+_Static_assert(LINE_OF(held) == 1 && LINE_OF(patience) == 1 && LINE_OF(input.req.opcode) == 1,
+               "the second: what comes in");
 
 /* ---- hearing of input ---- */
 
