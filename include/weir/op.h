@@ -14,7 +14,8 @@
  *
  * An operation is an object zeroed before its first use, with `fn` set. `deadline` (0: none) may be
  * set before each start: past it the operation ends with -ETIMEDOUT, unless its result came first;
- * writes and syncs go on, whatever the deadline says. weir_op_done gives what an operation that
+ * writes and syncs go on, whatever the deadline says. The options recv_timeout_ns and send_timeout_ns
+ * are for sockets of weir/sock.h and have no say here. weir_op_done gives what an operation that
  * failed had moved.
  *
  * Descriptors come from weir_op_accept_multi or are given to weir by weir_fd_attach, and from then on

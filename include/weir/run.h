@@ -65,6 +65,8 @@ struct weir_opts {
     struct weir_stats *stats; /* filled at the end, also of a run that gave up; its size is set */
     weir_hook_fn *on_wake;    /* after messages of other threads came in, before tasks run */
     void *on_wake_user;
+    weir_ns recv_timeout_ns; /* how long a receive may wait; 0: for ever. See weir/sock.h */
+    weir_ns send_timeout_ns; /* the same of a send */
 };
 
 #define WEIR_OPTS(...) (&(struct weir_opts){.size = sizeof(struct weir_opts), __VA_ARGS__})

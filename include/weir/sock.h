@@ -18,6 +18,7 @@
 
 #include "weir/addr.h"
 #include "weir/buf.h"
+#include "weir/time.h"
 
 WEIR_BEGIN
 
@@ -55,6 +56,23 @@ WEIR_API WEIR_MUST_USE int weir_send_buf(weir_sock sock, struct weir_buf *buf);
 /* Says to the peer that nothing more will come, after what other tasks are still sending. Receiving
  * goes on, sending gives -EPIPE. Idempotent. WEIR_ETORN: on a torn stream. shutdown(2). [wait] */
 WEIR_API WEIR_MUST_USE int weir_shutdown_write(weir_sock sock);
+
+/*
+ * How long each call on this socket may wait in all, before it ends with -ETIMEDOUT: a receive for
+ * bytes or a buffer, a send or weir_shutdown_write for its turn and for room. 0 and WEIR_FOREVER:
+ * without limit. A new socket has recv_timeout_ns and send_timeout_ns of the options (weir/run.h).
+ *
+ * Whichever is earlier, this or a deadline around the call, ends it; but this one is over with the
+ * call, and the next one has its full time again. Counted from when a call first has to wait: one
+ * that need not wait costs nothing and never times out. Bytes that are there in time are delivered,
+ * and later ones by the next receive; weir_done() tells what came before, as after every error. A
+ * send that had begun is torn, as by a deadline. A new value is for calls that begin to wait after
+ * it. Dialling and accepting know deadlines only, weir_close has linger_ns.
+ *
+ * 0; -EINVAL: negative; -EBADF, -EXDEV, -EPERM outside the runtime. Do not park.
+ */
+WEIR_API WEIR_MUST_USE int weir_sock_set_recv_timeout(weir_sock sock, weir_ns timeout);
+WEIR_API WEIR_MUST_USE int weir_sock_set_send_timeout(weir_sock sock, weir_ns timeout);
 
 /*
  * Ends the connection and zeroes *sock. Other tasks' calls on it end with -EBADF, but a send that

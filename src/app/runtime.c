@@ -79,6 +79,8 @@ static void open_net(struct wi_runtime *runtime)
         .sockets_max = (uint32_t)runtime->options.sockets_max,
         .linger_ns = budget_of(runtime->options.linger_ns),
         .linger_canceled_ns = budget_of(runtime->options.linger_canceled_ns),
+        .recv_timeout_ns = runtime->options.recv_timeout_ns,
+        .send_timeout_ns = runtime->options.send_timeout_ns,
     };
     wi_net_open(&runtime->net, &runtime->core, &config);
 }

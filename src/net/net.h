@@ -18,7 +18,8 @@
 
 struct wi_net_config {
     uint32_t sockets_max;
-    weir_ns linger_ns, linger_canceled_ns; /* WEIR_FOREVER: no budget */
+    weir_ns linger_ns, linger_canceled_ns;    /* WEIR_FOREVER: no budget */
+    weir_ns recv_timeout_ns, send_timeout_ns; /* what a new socket has; 0: none */
 };
 
 struct wi_net {

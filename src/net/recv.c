@@ -31,6 +31,8 @@ static inline __attribute__((always_inline)) int begin(weir_sock handle, struct 
 static void end(struct wi_sock *sock, struct wi_task *task)
 {
     sock->reader = NULL;
+    if (__builtin_expect(sock->patience.word != 0, 0))
+        sock->patience = wi_patience_of(sock->recv_timeout);
     if (sock->phase != WI_SOCK_OPEN)
         wi_sock_advance(sock);
     wi_task_completed_inline(task);
@@ -133,9 +135,9 @@ ssize_t weir_recv_exact(weir_sock handle, void *buf, size_t len)
     return got == 0 ? -ENODATA : got;
 }
 
-static bool is_closing(void *sock)
+static bool is_closing(struct wi_patience *patience)
 {
-    return ((struct wi_sock *)sock)->phase != WI_SOCK_OPEN;
+    return wi_container_of(patience, struct wi_sock, patience)->phase != WI_SOCK_OPEN;
 }
 
 /* Received bytes are lent as they lie, if they lie in one piece. */
@@ -158,7 +160,7 @@ static ssize_t borrow_and_read(struct wi_sock *sock, struct wi_task *task, struc
         if (rc == 0 && lend_held(sock, task, out))
             return (ssize_t)out->len;
         if (rc == 0)
-            rc = wi_loan_take(task, out, is_closing, sock);
+            rc = wi_loan_take(task, out, &sock->patience, is_closing);
         if (rc < 0)
             return rc;
         got = read_once(sock, (void *)(uintptr_t)out->data, WI_RECV_BUF_BYTES); // NOLINT

@@ -29,6 +29,7 @@ struct writer {
     bool started; /* the front one, and `send` is in the engine's hands */
     bool finished;
     int rc;
+    struct wi_patience patience; /* for its turn and for room together */
     struct wi_request send;
 };
 
@@ -42,6 +43,7 @@ static void join(struct writer *writer)
 {
     writer->wait.interrupt = wi_wait_wake;
     writer->started = writer->finished = false;
+    writer->patience = wi_patience_of(writer->sock->send_timeout);
     wi_list_push_back(&writer->sock->writers, &writer->link);
 }
 
@@ -74,8 +76,9 @@ void wi_sock_cancel_send(struct wi_sock *sock)
 static int wait_for_front(struct writer *writer)
 {
     while (front_of(writer->sock) != writer) {
-        wi_task_park(writer->task, &writer->wait);
-        int rc = writer->sock->phase != WI_SOCK_OPEN ? -EBADF : wi_task_interrupted(writer->task);
+        int rc = wi_patience_park(&writer->patience, writer->task, &writer->wait);
+        if (rc == 0)
+            rc = writer->sock->phase != WI_SOCK_OPEN ? -EBADF : wi_task_interrupted(writer->task);
         if (rc < 0)
             return rc;
     }
@@ -89,6 +92,7 @@ static void finished(struct wi_engine *engine, struct wi_request *send, ssize_t 
     (void)engine;
     (void)flags;
     writer->rc = result < 0 ? (int)result : 0;
+    wi_sock_note_error(writer->sock, writer->rc); /* a deadline's -ETIMEDOUT is not the kernel's */
     writer->finished = true;
     wi_task_wake(writer->task);
 }
@@ -100,6 +104,15 @@ static void interrupt_send(struct wi_task *task, struct wi_wait *wait)
     wi_request_stop(&writer->sock->net->core->engine, &writer->send, -ECANCELED);
 }
 
+/* A spent patience ends nothing by itself: the kernel has to let go first. */
+static void park_sending(struct writer *writer)
+{
+    if (wi_patience_park(&writer->patience, writer->task, &writer->wait) == 0)
+        return;
+    interrupt_send(writer->task, &writer->wait);
+    wi_task_park(writer->task, &writer->wait);
+}
+
 /* The rest goes through the backend; the kernel has our memory until `finished` ran (I1). */
 static int send_rest(struct writer *writer)
 {
@@ -108,10 +121,12 @@ static int send_rest(struct writer *writer)
     writer->started = true;
     wi_request_start(&writer->sock->net->core->engine, &writer->send);
     while (!writer->finished)
-        wi_task_park(writer->task, &writer->wait);
+        park_sending(writer);
     if (writer->rc != -ECANCELED)
         return writer->rc;
     int rc = wi_task_interrupted(writer->task);
+    if (rc == 0 && writer->patience.word == WI_PATIENCE_SPENT)
+        rc = -ETIMEDOUT;
     return rc < 0 ? rc : -EBADF; /* else the close's budget was spent */
 }
 
@@ -135,6 +150,8 @@ static int send_message(struct writer *writer, bool *queued, const struct iovec 
 {
     struct wi_sock *sock = writer->sock;
     int rc = begin_message(sock, &writer->send, iov, count, tried);
+    if (rc < 0)
+        wi_sock_note_error(sock, rc);
     if (rc == -EAGAIN) {
         if (!*queued)
             join(writer);
@@ -142,7 +159,6 @@ static int send_message(struct writer *writer, bool *queued, const struct iovec 
         rc = send_rest(writer);
     }
     if (rc < 0) {
-        wi_sock_note_error(sock, rc);
         writer->task->done = writer->send.done;
         sock->torn |= writer->send.done > 0;
     }

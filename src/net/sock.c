@@ -20,7 +20,8 @@ enum {
 
 #define LINE_OF(member) (offsetof(struct wi_sock, member) / 64)
 _Static_assert(LINE_OF(writers.prev) == 0, "the first line: who sends and receives");
-_Static_assert(LINE_OF(held) == 1 && LINE_OF(input.req.opcode) == 1, "the second: what comes in");
+_Static_assert(LINE_OF(held) == 1 && LINE_OF(patience) == 1 && LINE_OF(input.req.opcode) == 1,
+               "the second: what comes in");
 
 /* ---- hearing of input ---- */
 
@@ -152,7 +153,9 @@ int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task)
         if (sock->look_for_end == WI_SOCK_LOOK_NOW)
             wi_sock_look_for_end(sock);
         wi_sock_arm(sock);
-        wi_task_park(task, &wait);
+        rc = wi_patience_park(&sock->patience, task, &wait);
+        if (rc < 0)
+            return rc;
         if (sock->phase != WI_SOCK_OPEN)
             return -EBADF;
     }
@@ -197,6 +200,9 @@ int wi_sock_new(struct wi_net *net, int fd, bool is_tcp, const void *origin, str
                              .is_tcp = is_tcp,
                              .by_ring = has_ring,
                              .shorts_wanted = has_ring ? SHORTS_FIRST : 0,
+                             .patience = wi_patience_of(net->config.recv_timeout_ns),
+                             .recv_timeout = net->config.recv_timeout_ns,
+                             .send_timeout = net->config.send_timeout_ns,
                              .origin = origin,
                              .linger = {.fn = linger_spent}};
     wi_list_init(&sock->writers);
@@ -222,16 +228,24 @@ void wi_sock_note_error(struct wi_sock *sock, int result)
     }
 }
 
-static int name_of(weir_sock handle, enum wi_ctl_what what, struct weir_addr *out)
+/* ---- calls that do not wait ---- */
+
+/* The open socket of a handle: 0, -EBADF, -EXDEV, or -EPERM outside the runtime. */
+static int find(weir_sock handle, struct wi_sock **out)
 {
     struct wi_slab_node *node;
     int rc = wi_handle_find(handle.bits, WI_HANDLE_SOCK, &node);
     if (rc < 0)
         return rc;
-    struct wi_sock *sock = wi_container_of(node, struct wi_sock, node);
-    if (sock->phase != WI_SOCK_OPEN)
-        return -EBADF;
-    return wi_addr_of_fd(&sock->net->core->engine, sock->fd, what, out);
+    *out = wi_container_of(node, struct wi_sock, node);
+    return (*out)->phase == WI_SOCK_OPEN ? 0 : -EBADF;
+}
+
+static int name_of(weir_sock handle, enum wi_ctl_what what, struct weir_addr *out)
+{
+    struct wi_sock *sock;
+    int rc = find(handle, &sock);
+    return rc < 0 ? rc : wi_addr_of_fd(&sock->net->core->engine, sock->fd, what, out);
 }
 
 int weir_sock_peer(weir_sock sock, struct weir_addr *out)
@@ -242,4 +256,31 @@ int weir_sock_peer(weir_sock sock, struct weir_addr *out)
 int weir_sock_local(weir_sock sock, struct weir_addr *out)
 {
     return name_of(sock, WI_CTL_LOCALNAME, out);
+}
+
+int weir_sock_set_recv_timeout(weir_sock handle, weir_ns timeout)
+{
+    struct wi_sock *sock;
+    int rc = find(handle, &sock);
+    if (rc == 0 && timeout < 0)
+        rc = -EINVAL;
+    if (rc < 0)
+        return rc;
+    sock->recv_timeout = timeout;
+    if (sock->reader == NULL)
+        sock->patience = wi_patience_of(timeout);
+    else if (sock->patience.word == 0) /* who waits goes on as he began, and then it is renewed */
+        sock->patience.word = WEIR_FOREVER;
+    return 0;
+}
+
+int weir_sock_set_send_timeout(weir_sock handle, weir_ns timeout)
+{
+    struct wi_sock *sock;
+    int rc = find(handle, &sock);
+    if (rc == 0 && timeout < 0)
+        rc = -EINVAL;
+    if (rc == 0)
+        sock->send_timeout = timeout;
+    return rc;
 }

@@ -33,7 +33,7 @@
 #include "base/slab.h"
 #include "net/held.h"
 #include "op/engine.h"
-#include "task/task.h"
+#include "task/patience.h"
 #include "weir/sock.h"
 
 struct wi_net;
@@ -57,22 +57,24 @@ struct wi_sock {
     bool readable, hung_up, ended;
     bool torn, write_shut;
     bool is_tcp;
-    bool by_ring;           /* the next receive that is armed is one into the ring */
-    uint8_t phase;          /* enum wi_sock_phase */
-    int heard;              /* an error that a completion brought and no read has told, or 0 */
-    struct wi_task *reader; /* in a receive call, parked or not */
-    struct wi_list writers; /* see send.c */
-    struct wi_held held;    /* received by the ring, not read yet */
-    void *word;             /* the backend's */
-    uint8_t look_for_end;   /* enum wi_sock_look */
-    struct wi_op input;     /* a POLL or a RECV, as its request says */
-    struct wi_op look;      /* closing: a turn of its own for more input to drop */
-    uint16_t shorts_left;   /* short reads until the ring is tried again */
-    uint16_t shorts_wanted; /* what shorts_left begins with, next time */
-    int error;              /* what broke the connection, as recv or send told it, or 0 */
-    int end;                /* what every read gives once `ended`: 0 or that error */
-    struct wi_task *closer; /* in weir_close */
-    struct wi_list link;    /* in net->open or net->closing, or in a listener's unclaimed */
+    bool by_ring;                /* the next receive that is armed is one into the ring */
+    uint8_t phase;               /* enum wi_sock_phase */
+    int heard;                   /* an error that a completion brought and no read has told, or 0 */
+    struct wi_task *reader;      /* in a receive call, parked or not */
+    struct wi_list writers;      /* see send.c */
+    struct wi_held held;         /* received by the ring, not read yet */
+    void *word;                  /* the backend's */
+    uint8_t look_for_end;        /* enum wi_sock_look */
+    struct wi_patience patience; /* of the receive call under way, else of the next one */
+    struct wi_op input;          /* a POLL or a RECV, as its request says */
+    struct wi_op look;           /* closing: a turn of its own for more input to drop */
+    uint16_t shorts_left;        /* short reads until the ring is tried again */
+    uint16_t shorts_wanted;      /* what shorts_left begins with, next time */
+    int error;                   /* what broke the connection, as recv or send told it, or 0 */
+    int end;                     /* what every read gives once `ended`: 0 or that error */
+    weir_ns recv_timeout, send_timeout; /* how long each call may wait; 0: for ever */
+    struct wi_task *closer;             /* in weir_close */
+    struct wi_list link; /* in net->open or net->closing, or in a listener's unclaimed */
     struct wi_alarm linger;
     const void *origin; /* who made it: a return address, for the report of forgotten sockets */
 };
@@ -82,7 +84,7 @@ struct wi_sock {
 int wi_sock_new(struct wi_net *net, int fd, bool is_tcp, const void *origin, struct wi_sock **out);
 
 /* Waits until a read is worth trying. The calling task is sock->reader. 0, -EBADF when the socket is
- * closed meanwhile, or the task's interruption. */
+ * closed meanwhile, the task's interruption, or -ETIMEDOUT when the call's patience is spent. */
 int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task);
 
 /* Remembers a result of recv or send that means that the connection is broken. */

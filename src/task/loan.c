@@ -8,6 +8,7 @@
 
 #include "base/require.h"
 #include "task/core.h"
+#include "task/patience.h"
 #include "weir/error.h"
 
 /* In a loan's name: of a place, not of a buffer. The rest is index:31 | generation:32, as in the
@@ -76,7 +77,8 @@ static void leave_queue(struct wi_core *core, struct taker *taker)
 }
 
 static __attribute__((noinline)) int wait_for_buffer(struct wi_task *task, struct weir_buf *out,
-                                                     bool (*given_up)(void *), void *arg)
+                                                     struct wi_patience *patience,
+                                                     bool (*given_up)(struct wi_patience *))
 {
     struct wi_core *core = task->core;
     struct taker taker = {.wait = {.interrupt = wi_wait_wake}, .task = task};
@@ -84,16 +86,17 @@ static __attribute__((noinline)) int wait_for_buffer(struct wi_task *task, struc
     int rc = 0;
     wi_list_push_back(&core->pool.waiters, &taker.link);
     for (;;) {
-        if (given_up(arg))
+        if (given_up(patience))
             rc = -EBADF;
         else if (core->pool.waiters.next == &taker.link &&
                  (out->loan = wi_pool_take(&core->pool, task, &data)) != 0)
             break;
         else
             rc = wi_task_interrupted(task); /* also before the first park: see task.h */
+        if (rc == 0)
+            rc = wi_patience_park(patience, task, &taker.wait);
         if (rc < 0)
             break;
-        wi_task_park(task, &taker.wait);
     }
     out->data = data;
     task->loans += rc == 0;
@@ -101,7 +104,8 @@ static __attribute__((noinline)) int wait_for_buffer(struct wi_task *task, struc
     return rc;
 }
 
-int wi_loan_take(struct wi_task *task, struct weir_buf *out, bool (*given_up)(void *), void *arg)
+int wi_loan_take(struct wi_task *task, struct weir_buf *out, struct wi_patience *patience,
+                 bool (*given_up)(struct wi_patience *))
 {
     struct wi_core *core = task->core;
     void *data;
@@ -111,7 +115,7 @@ int wi_loan_take(struct wi_task *task, struct weir_buf *out, bool (*given_up)(vo
         (out->loan = wi_pool_take(&core->pool, task, &data)) != 0)
         out->data = data;
     else
-        return wait_for_buffer(task, out, given_up, arg);
+        return wait_for_buffer(task, out, patience, given_up);
     task->loans++;
     return 0;
 }

@@ -15,14 +15,16 @@
 
 #include "weir/buf.h"
 
+struct wi_patience;
 struct wi_task;
 
 enum { WI_LOANS_MAX = 8 }; /* per task, so that one of them cannot drain the pool */
 
 /* Borrows a buffer for the running task, which parks while the pool is empty: 0, WEIR_ELOANS at the
- * task's limit, or its interruption. `given_up` is asked after each park; true ends the wait
- * with -EBADF. */
-int wi_loan_take(struct wi_task *task, struct weir_buf *out, bool (*given_up)(void *), void *arg);
+ * task's limit, its interruption, or -ETIMEDOUT when the patience is spent. `given_up` is asked after
+ * each park; true ends the wait with -EBADF. */
+int wi_loan_take(struct wi_task *task, struct weir_buf *out, struct wi_patience *patience,
+                 bool (*given_up)(struct wi_patience *));
 
 /* Lends bytes of the backend's area as they lie; they go back to it with the loan. False: enough is
  * lent in this way, or the task has its share; nothing has happened then. */

@@ -554,16 +554,78 @@ CASE(option_stop_settle_ns_is_how_long_nothing_moves_before_the_end_gives_up)
     CHECK_LT(time_to_give_up(1), 100 * WEIR_MS);
 }
 
+/* ---- recv_timeout_ns, send_timeout_ns: see also stream_timeout_test.c ---- */
+
+/* The deadlines are behind the option if it is set, however slow the machine, and soon if not. */
+struct impatient {
+    weir_ns recv_within, send_within;
+    int recv, send[2]; /* what a receive of the accepted socket gave, and a send of either */
+};
+
+static void send_until_it_fails(weir_sock sock, int *result)
+{
+    while ((*result = program_send(sock, 0, 0, 1 << 20)) == 0)
+        ;
+}
+
+/* 1: it was ended by its deadline, which goes on. */
+static int wait_for_nothing(void *arg)
+{
+    struct impatient *impatient = arg;
+    struct program_port port;
+    weir_sock here, there;
+    char byte;
+    program_listen(&port, NULL);
+    program_connect(&port, &here, &there);
+    {
+        WEIR_WITHIN(impatient->recv_within);
+        impatient->recv = (int)weir_recv(here, &byte, 1);
+        if (weir_yield() < 0)
+            impatient->recv = 1;
+    }
+    {
+        WEIR_WITHIN(impatient->send_within);
+        send_until_it_fails(here, &impatient->send[0]);
+        send_until_it_fails(there, &impatient->send[1]);
+        if (weir_yield() < 0)
+            impatient->send[0] = impatient->send[1] = 1;
+    }
+    CHECK_EQ(weir_close(&here), 0);
+    CHECK_EQ(weir_close(&there), 0);
+    return weir_listener_close(&port.listener);
+}
+
+CASE(option_recv_timeout_ns_ends_receives_that_wait)
+{
+    struct impatient impatient = {.recv_within = 100 * WEIR_SEC, .send_within = 20 * WEIR_MS};
+    CHECK_EQ(weir_run(WEIR_OPTS(.recv_timeout_ns = WEIR_MS), wait_for_nothing, &impatient), 0);
+    CHECK_EQ(impatient.recv, -ETIMEDOUT);
+    CHECK_EQ(impatient.send[0], 1);
+    impatient.recv_within = 20 * WEIR_MS;
+    CHECK_EQ(weir_run(NULL, wait_for_nothing, &impatient), 0);
+    CHECK_EQ(impatient.recv, 1);
+}
+
+CASE(option_send_timeout_ns_ends_sends_that_wait_on_both_kinds_of_sockets)
+{
+    struct impatient impatient = {.recv_within = 20 * WEIR_MS, .send_within = 100 * WEIR_SEC};
+    CHECK_EQ(weir_run(WEIR_OPTS(.send_timeout_ns = WEIR_MS), wait_for_nothing, &impatient), 0);
+    CHECK_EQ(impatient.recv, 1);
+    CHECK_EQ(impatient.send[0], -ETIMEDOUT);
+    CHECK_EQ(impatient.send[1], -ETIMEDOUT);
+}
+
 /* ---- all of them ---- */
 
 CASE(every_option_has_a_case_of_its_effect)
 {
     static const char *const tested[] = {
-        "cores",          "stack_bytes",    "guard_bytes", "recv_pool_bytes",
-        "sq_entries",     "cq_entries",     "ops_max",     "run_budget",
-        "inbox_limit",    "park_ns_max",    "spin_ns",     "busy",
-        "tasks_max",      "sockets_max",    "linger_ns",   "linger_canceled_ns",
-        "stop_settle_ns", "abandon_aborts", "nofile"};
+        "cores",           "stack_bytes",     "guard_bytes",    "recv_pool_bytes",
+        "sq_entries",      "cq_entries",      "ops_max",        "run_budget",
+        "inbox_limit",     "park_ns_max",     "spin_ns",        "busy",
+        "tasks_max",       "sockets_max",     "linger_ns",      "linger_canceled_ns",
+        "recv_timeout_ns", "send_timeout_ns", "stop_settle_ns", "abandon_aborts",
+        "nofile"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

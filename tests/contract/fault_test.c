@@ -26,7 +26,8 @@ static const struct {
 } programs[] = {{"echo", program_echo},
                 {"churn", program_churn},
                 {"cancel storm", program_cancel_storm},
-                {"timeouts", program_timeouts}};
+                {"timeouts", program_timeouts},
+                {"limits", program_limits}};
 
 enum { PROGRAMS = sizeof programs / sizeof *programs };
 
@@ -109,6 +110,11 @@ CASE(cancelled_waits_all_return_whatever_the_backend_does)
 CASE(timeouts_lose_no_data_whatever_the_backend_does)
 {
     run_seeds(program_timeouts, 0);
+}
+
+CASE(sends_and_receives_given_up_half_way_account_for_every_byte_whatever_the_backend_does)
+{
+    run_seeds(program_limits, 0);
 }
 
 /* EX15, TX3: every queue is full all the time. */

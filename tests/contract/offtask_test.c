@@ -146,6 +146,8 @@ static void call_questions(struct handles *h)
     CALL(weir_core_close, core);
     CALL(weir_sock_peer, h->here, &addr);
     CALL(weir_sock_local, h->here, &addr);
+    CALL(weir_sock_set_recv_timeout, h->here, WEIR_SEC);
+    CALL(weir_sock_set_send_timeout, h->here, WEIR_SEC);
     CALL(weir_listener_addr, h->port.listener, &addr);
 }
 

@@ -545,6 +545,34 @@ CASE(expired_send_says_exactly_what_went_out_and_tears_the_stream)
         CHECK_EQ(net_run(expire_senders, &kind), 0);
 }
 
+/* The send took its own -ETIMEDOUT for TCP's, which means that the connection is gone, and the reader
+ * was told so at the end of the stream. */
+static int expire_then_read(void *arg)
+{
+    struct net_half half = net_accepted(NET_V4, SMALL_BUFFERS);
+    struct sender sender = sender_of(FORM_SEND, half.sock);
+    char byte = 0;
+    (void)arg;
+    {
+        WEIR_WITHIN(10 * WEIR_MS);
+        CHECK_EQ(send_once(&sender), 0);
+    }
+    CHECK_EQ(sender.rc, -ETIMEDOUT);
+    CHECK_EQ(net_plain_send(half.fd, "!", 1), 0);
+    CHECK_EQ(shutdown(half.fd, SHUT_WR), 0);
+    CHECK_EQ(weir_recv(half.sock, &byte, 1), 1);
+    CHECK_EQ(byte, '!');
+    CHECK_EQ(weir_recv(half.sock, &byte, 1), 0);
+    CHECK_EQ(weir_close(&half.sock), 0);
+    net_plain_close(half.fd);
+    return 0;
+}
+
+CASE(expired_send_is_no_broken_connection_for_the_reader)
+{
+    CHECK_EQ(net_run(expire_then_read, NULL), 0);
+}
+
 /* A message of which nothing went out tears nothing, and those around it arrive. */
 static int cancel_a_queued_sender(void *arg)
 {

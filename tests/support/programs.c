@@ -365,3 +365,61 @@ int program_timeouts(void *arg)
     CHECK_EQ(weir_close(&there), 0);
     return weir_listener_close(&port.listener);
 }
+
+/* ---- limits ---- */
+
+enum { LIMITED_ROUNDS = 4, LIMITED_PIECE = 8192 };
+
+struct limited {
+    weir_sock here, there;
+    unsigned stream;
+    size_t sent; /* what has gone out, exactly */
+};
+
+/* Message after message, until one is not taken in time. Nobody reads meanwhile. */
+static int send_until_late(void *arg)
+{
+    struct limited *limited = arg;
+    int rc;
+    while ((rc = program_send(limited->here, limited->stream, limited->sent, LIMITED_PIECE)) == 0)
+        limited->sent += LIMITED_PIECE;
+    CHECK_EQ(rc, -ETIMEDOUT);
+    limited->sent += weir_done();
+    return 0;
+}
+
+/* As much as has gone out, and no more, however often the wait for it is given up. */
+static void recv_with_limits(const struct limited *limited)
+{
+    uint8_t bytes[5000];
+    for (size_t have = 0; have < limited->sent;) {
+        ssize_t n = weir_recv_exact(limited->there, bytes, sizeof bytes);
+        size_t got = n > 0 ? (size_t)n : weir_done();
+        if (n < 0)
+            CHECK_EQ(n, -ETIMEDOUT);
+        verify(bytes, got, limited->stream, have);
+        have += got;
+        CHECK_LE(have, limited->sent);
+    }
+    CHECK_EQ(weir_recv(limited->there, bytes, 1), -ETIMEDOUT);
+}
+
+int program_limits(void *arg)
+{
+    struct program_port port;
+    program_listen(&port, arg);
+    for (unsigned round = 0; round < LIMITED_ROUNDS; round++) {
+        struct limited limited = {.stream = round};
+        WEIR_SCOPE(scope, WEIR_ALL);
+        CHECK_EQ(weir_dial(&limited.here, port.addr, WEIR_TCP_OPTS(.send_buf_bytes = 4096)), 0);
+        CHECK_EQ(weir_accept(port.listener, &limited.there), 0);
+        CHECK_EQ(weir_sock_set_send_timeout(limited.here, (round + 1) * 150 * WEIR_US), 0);
+        CHECK_EQ(weir_sock_set_recv_timeout(limited.there, (round + 1) * 50 * WEIR_US), 0);
+        CHECK_EQ(weir_spawn(&scope, send_until_late, &limited), 0);
+        CHECK_EQ(weir_scope_wait(&scope), 0);
+        recv_with_limits(&limited);
+        CHECK_EQ(weir_close(&limited.here), 0);
+        CHECK_EQ(weir_close(&limited.there), 0);
+    }
+    return weir_listener_close(&port.listener);
+}

@@ -47,4 +47,7 @@ int program_cancel_storm(void *arg);
 /* Waits that run into their deadline just when data may come: nothing that came is lost. */
 int program_timeouts(void *arg);
 
+/* Sends and receives with timeouts of their own, which they run into with work half done. */
+int program_limits(void *arg);
+
 #endif /* SUPPORT_PROGRAMS_H */
