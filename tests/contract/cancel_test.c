@@ -5,7 +5,8 @@
  *
  *     point     every [wait] call (support/points.h); and closing, which nothing must reach
  *     cause     the scope, the task alone, a sibling's failure, a deadline, the end of the run
- *     moment    before the call; while it is parked; when its result is there and it has not run yet
+ *     moment    before the call; while it is parked; when its result is there and it has not run yet;
+ *               while it is parked, and its result comes before it has run
  *     shield    none; one whose budget ends the wait; one under which the result comes
  *
  * A cell is a run of its own: main spawns a victim into a scope, and does to it what the cell says. To
@@ -20,7 +21,7 @@
 #include "support/points.h"
 
 enum cause { BY_SCOPE, BY_TASK, BY_SIBLING, BY_DEADLINE, BY_STOP, CAUSES };
-enum moment { BEFORE, PARKED, WITH_RESULT, MOMENTS };
+enum moment { BEFORE, PARKED, WITH_RESULT, RESULT_BEHIND, MOMENTS };
 enum shield { BARE, SPENT, SERVED, SHIELDS };
 
 enum { STOPPED = 7 };
@@ -165,7 +166,10 @@ static void check_outcome(const struct trial *trial)
                       (trial->moment == PARKED && point->only_yields);
     int shielded = trial->shield == SPENT ? -ETIMEDOUT : 0;
     int inside = trial->shield == BARE ? error : shielded;
-    CHECK_EQ(cell->rc, has_result ? point->good : inside);
+    if (trial->moment == RESULT_BEHIND) /* either came first, and what comes second is kept */
+        CHECK(cell->rc == point->good || cell->rc == inside);
+    else
+        CHECK_EQ(cell->rc, has_result ? point->good : inside);
     CHECK_EQ(trial->again, inside);
     CHECK_EQ(trial->outside, error);
 }
@@ -189,6 +193,8 @@ static void spawn_and_strike(struct trial *trial)
         points_turn_until_woken(cell);
     }
     strike(trial, victim);
+    if (trial->moment == RESULT_BEHIND)
+        produce(trial);
     if (trial->shield != BARE)
         go_on_shielded(trial);
     cell->go |= cell->point->is_immune;
@@ -198,11 +204,17 @@ static void spawn_and_strike(struct trial *trial)
         CHECK_EQ(weir_task_wait(&trial->sibling), -EIO);
 }
 
-/* EX10: the next user finds what he would have found without the one who was interrupted. */
+/* EX10, I3: the next user finds what he would have found without the one who was interrupted, and what
+ * came for that one and was not taken. */
 static void use_again(struct trial *trial)
 {
     struct cell *cell = &trial->cell;
-    produce(trial);
+    bool was_taken = trial->shield == SERVED || trial->moment == WITH_RESULT ||
+                     (trial->moment == RESULT_BEHIND && cell->rc == cell->point->good);
+    if (!cell->point->reusable || trial->moment == BEFORE || was_taken)
+        return;
+    if (trial->moment == PARKED)
+        produce(trial);
     CHECK_EQ(cell->point->wait(cell), cell->point->good);
 }
 
@@ -237,8 +249,7 @@ static void play_shielded(struct trial *trial)
         CHECK_EQ(point->set_up == NULL ? 0 : point->set_up(cell), 0);
         spawn_and_strike(trial);
         check_outcome(trial);
-        if (point->reusable && trial->moment == PARKED && trial->shield != SERVED)
-            use_again(trial);
+        use_again(trial);
         cell->go = true;
         if (point->let_go != NULL)
             point->let_go(cell);
@@ -263,7 +274,8 @@ static int play(void *arg)
 static void name_cell(const struct trial *trial)
 {
     static const char *const cause[] = {"scope", "task", "sibling", "deadline", "stop"};
-    static const char *const moment[] = {"before", "parked", "with its result"};
+    static const char *const moment[] = {"before", "parked", "with its result",
+                                         "and its result behind it"};
     static const char *const shield[] = {"bare", "shielded until the budget ends",
                                          "shielded until it is served"};
     (void)fprintf(stderr, "%s, by %s, %s, %s\n", trial->cell.point->call, cause[trial->cause],
@@ -295,6 +307,8 @@ static void run_cell(struct trial *trial)
  * immune needs no shield. */
 static bool has_cell(const struct point *point, enum moment moment, enum shield shield)
 {
+    if (moment == RESULT_BEHIND)
+        return shield == BARE && point->reusable;
     if (shield == BARE)
         return moment != WITH_RESULT || !point->only_yields;
     return moment != WITH_RESULT && !point->is_immune && (shield == SERVED || !point->only_yields);
