@@ -88,10 +88,9 @@ static int count_operations(void *arg)
     }
     net_plain_close(half.fd);
     CHECK_EQ(weir_close(&half.sock), 0);
-    net_settle();
+    net_settle_ops(before.ops_pending);
     struct weir_stats after = now();
     check_balance(&after);
-    CHECK_EQ(after.ops_pending, before.ops_pending);
     CHECK_GE(after.completed, before.completed + 1);
     return 0;
 }
@@ -152,12 +151,11 @@ static int close_busy_sockets(void *arg)
     CHECK_EQ(before.started, 0);
     for (int i = 0; i < 4; i++) {
         close_a_busy_socket(i % 2 == 0);
-        net_settle();
+        net_settle_ops(before.ops_pending);
         struct weir_stats after = now();
         check_balance(&after);
         CHECK_EQ(after.tasks_live, before.tasks_live);
         CHECK_EQ(after.tasks_ready, before.tasks_ready);
-        CHECK_EQ(after.ops_pending, before.ops_pending);
     }
     return 0;
 }
