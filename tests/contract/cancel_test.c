@@ -440,3 +440,8 @@ CASE(cancel_does_not_end_the_close_of_a_scope_and_shows_behind_it)
 {
     play_all(&point_scope_close);
 }
+
+CASE(cancel_does_not_end_the_close_of_a_listener_and_shows_behind_it)
+{
+    play_all(&point_listener_close);
+}

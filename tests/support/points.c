@@ -537,3 +537,13 @@ const struct point point_scope_close = {.call = "weir_scope_close",
                                         .produce = let_it_end,
                                         .is_immune = true,
                                         .sibling_later = true};
+
+static int wait_listener_close(struct cell *cell)
+{
+    return weir_listener_close(&cell->listener);
+}
+
+const struct point point_listener_close = {.call = "weir_listener_close",
+                                           .set_up = set_up_listener,
+                                           .wait = wait_listener_close,
+                                           .is_immune = true};
