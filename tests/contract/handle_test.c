@@ -373,6 +373,34 @@ CASE(handle_cancels_that_task_alone_and_all_below_it)
     CHECK_EQ(net_run(cancel_one, NULL), 0);
 }
 
+/* Main and three more have a place. Each round cancels one that is parked and puts another there. */
+static int cancel_and_replace(void *arg)
+{
+    weir_task task[3];
+    (void)arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(weir_spawn_task(&scope, park, NULL, &task[i]), 0);
+    CHECK_EQ(weir_yield(), 0);
+    for (int round = 0; round < 300; round++) {
+        weir_task one_more, old = task[round % 3];
+        CHECK_EQ(weir_spawn_task(&scope, park, NULL, &one_more), -EAGAIN);
+        CHECK_EQ(weir_task_cancel(old), 1);
+        CHECK_EQ(weir_task_wait(&task[round % 3]), -ECANCELED);
+        CHECK_EQ(live_headers(), 3);
+        CHECK_EQ(weir_spawn_task(&scope, park, NULL, &task[round % 3]), 0);
+        CHECK_EQ(live_headers(), 4);
+        CHECK_EQ(weir_task_is_finished(old), -EBADF); /* whoever has the place now */
+        CHECK_EQ(weir_yield(), 0);
+    }
+    return 0;
+}
+
+CASE(handle_cancelled_parked_task_gives_its_place_to_another)
+{
+    CHECK_EQ(net_run_with(WEIR_OPTS(.tasks_max = 4), cancel_and_replace, NULL), 0);
+}
+
 static int runs_all_the_same(void *arg)
 {
     ++*(int *)arg;

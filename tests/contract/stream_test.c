@@ -369,3 +369,103 @@ CASE(sockets_outlive_the_tasks_that_made_them)
 {
     CHECK_EQ(net_run(hand_sockets_on, NULL), 0);
 }
+
+struct talk {
+    weir_sock near, far;
+    char at[WEIR_ADDR_TEXT_MAX];
+    weir_sock dialled;
+    bool heard;
+};
+
+static int hear_one(void *arg)
+{
+    struct talk *talk = arg;
+    char byte = 0;
+    CHECK_EQ(weir_recv(talk->near, &byte, 1), 1);
+    CHECK_EQ(byte, '!');
+    talk->heard = true;
+    return 0;
+}
+
+/* A receive is the kernel's and nothing else happens: what is sent then goes out all the same, more
+ * than the socket takes at once, on another socket and on the one that is being received from. */
+static int send_beside_a_receive(void *arg)
+{
+    enum net_kind kind = *(enum net_kind *)arg;
+    struct net_pair pair = net_pair(kind, NULL), other = net_pair(kind, NULL);
+    struct talk talk = {.near = pair.near};
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, hear_one, &talk), 0);
+    net_settle();
+    CHECK_EQ(talk.heard, false);
+    {
+        struct flow out = {other.near, 1}, in = {other.far, 1};
+        struct flow own_out = {pair.near, 2}, own_in = {pair.far, 2};
+        WEIR_SCOPE(flows, WEIR_ALL);
+        CHECK_EQ(weir_spawn(&flows, pour, &out), 0);
+        CHECK_EQ(weir_spawn(&flows, drink, &in), 0);
+        CHECK_EQ(weir_spawn(&flows, pour, &own_out), 0);
+        CHECK_EQ(weir_spawn(&flows, drink, &own_in), 0);
+        CHECK_EQ(weir_scope_wait(&flows), 0);
+        CHECK_EQ(weir_scope_result(&flows), 0);
+    }
+    CHECK_EQ(talk.heard, false);
+    CHECK_EQ(weir_send(pair.far, "!", 1), 0);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(talk.heard, true);
+    CHECK_EQ(weir_close(&other.near), 0);
+    CHECK_EQ(weir_close(&other.far), 0);
+    CHECK_EQ(weir_close(&pair.near), 0);
+    return weir_close(&pair.far);
+}
+
+CASE(receive_that_waits_in_the_kernel_does_not_hold_up_a_later_send)
+{
+    for (enum net_kind kind = NET_V4; kind < NET_KINDS; kind += NET_UNIX)
+        CHECK_EQ(net_run(send_beside_a_receive, &kind), 0);
+}
+
+static int send_more_than_fits(void *arg)
+{
+    struct flow flow = {((struct talk *)arg)->far, 3};
+    return pour(&flow);
+}
+
+static int dial_by_another(void *arg)
+{
+    struct talk *talk = arg;
+    return weir_dial(&talk->dialled, talk->at, NULL);
+}
+
+/* Main makes the sockets and waits for something else; a completion is for the task that waits for
+ * it, and main sleeps through all of them. */
+static int leave_the_waiting_to_others(void *arg)
+{
+    struct net_pair pair = net_pair(NET_V4, NULL), back = net_pair(NET_V4, NULL);
+    struct talk talk = {.near = pair.near, .far = back.near};
+    struct flow in = {back.far, 3};
+    (void)arg;
+    weir_listener listener = net_listen(NET_V4, NULL, talk.at);
+    WEIR_SCOPE(scope, WEIR_FAIL_FAST);
+    CHECK_EQ(weir_spawn(&scope, hear_one, &talk), 0);
+    CHECK_EQ(weir_spawn(&scope, send_more_than_fits, &talk), 0);
+    CHECK_EQ(weir_spawn(&scope, dial_by_another, &talk), 0);
+    net_settle();
+    CHECK_EQ(talk.heard, false);
+    CHECK_NE(talk.dialled.bits, 0);
+    CHECK_EQ(weir_spawn(&scope, drink, &in), 0);
+    CHECK_EQ(weir_send(pair.far, "!", 1), 0);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(talk.heard, true);
+    CHECK_EQ(weir_close(&talk.dialled), 0);
+    CHECK_EQ(weir_listener_close(&listener), 0);
+    CHECK_EQ(weir_close(&pair.near), 0);
+    CHECK_EQ(weir_close(&pair.far), 0);
+    CHECK_EQ(weir_close(&back.near), 0);
+    return weir_close(&back.far);
+}
+
+CASE(completion_wakes_who_waits_and_not_who_made_the_socket)
+{
+    CHECK_EQ(net_run(leave_the_waiting_to_others, NULL), 0);
+}

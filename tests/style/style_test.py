@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 import style
+import waits
 
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
 
@@ -111,6 +112,35 @@ class Objects(unittest.TestCase):
         self.assertEqual(len(self.found("src/op/a.c", text)), 2)
         self.assertEqual(self.found("src/base/a.c", text), [])
         self.assertEqual(self.found("src/backend/epoll/a.c", text), [])
+
+
+class Waits(unittest.TestCase):
+    HEADER = ("/* It waits. [wait] */\nWEIR_API int weir_a(int i);\n"
+              "/* Its first [wait]\n * fails. */\nWEIR_API int weir_b(void);\n")
+    POINT = 'const struct point point_a = {.call = "weir_a", .wait = f};\n'
+    CASE = "CASE(a_is_cancelled)\n{\n    play_all(&point_a);\n}\n"
+
+    def found(self, header=HEADER, points=POINT, cases=CASE):
+        return list(waits.wrong([("a.h", header)], points, cases))
+
+    def test_every_wait_has_its_point_and_case(self):
+        self.assertEqual(self.found(), [])
+        self.assertEqual(self.found(points=self.POINT.replace("{.call", "{\n    .call")), [])
+
+    def test_a_wait_without_a_point_is_found(self):
+        more = "/* So does this.\n * [wait] */\nWEIR_API WEIR_MUST_USE ssize_t\nweir_c(int i);\n"
+        self.assertIn("weir_c waits", self.found(header=self.HEADER + more)[0])
+        both = self.HEADER.replace("weir_a(int i);\n", "weir_a(int i);\nWEIR_API int weir_c(void);\n")
+        self.assertIn("weir_c waits", self.found(header=both)[0])
+
+    def test_a_mark_without_a_declaration_is_found(self):
+        self.assertIn("no declaration", self.found(header=self.HEADER + "/* [wait] */\n\nint i;\n")[0])
+
+    def test_a_point_of_nothing_or_without_a_case_is_found(self):
+        gone = self.POINT.replace("_a", "_d")
+        self.assertEqual(len(self.found(points=self.POINT + gone)), 2)
+        self.assertEqual(len(self.found(cases="/* " + self.CASE.replace("CASE", "NONE"))), 1)
+        self.assertIn("begin with its .call", self.found(points=self.POINT + "const struct point point_e = {0};\n")[0])
 
 
 if __name__ == "__main__":

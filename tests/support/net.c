@@ -252,6 +252,17 @@ void net_settle(void)
     CHECK_EQ(weir_sleep(WEIR_MS), 0);
 }
 
+void net_settle_ops(uint64_t pending)
+{
+    struct weir_stats stats = {.size = sizeof stats};
+    weir_ns patience = weir_now() + PLAIN_WAIT_S * WEIR_SEC;
+    do {
+        net_settle();
+        CHECK_EQ(weir_stats(&stats), 0);
+    } while (stats.ops_pending != pending && weir_now() < patience);
+    CHECK_EQ(stats.ops_pending, pending);
+}
+
 /* ---- bytes ---- */
 
 static inline unsigned char byte_at(uint64_t seed, uint64_t position)

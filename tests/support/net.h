@@ -97,6 +97,10 @@ int net_take_end(int fd);
 /* Turns the loop until nothing more can happen by itself: for what shows only by its absence. */
 void net_settle(void);
 
+/* Turns the loop until so many operations are pending, as weir_stats counts them: for sockets whose
+ * close goes on by itself. */
+void net_settle_ops(uint64_t pending);
+
 /* ---- plain sockets; every failure but the peer's reset ends the case ---- */
 
 enum { PLAIN_WAIT_S = 20 };

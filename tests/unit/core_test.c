@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -100,6 +101,60 @@ CASE(core_runs_no_more_tasks_in_a_turn_than_its_budget)
     CHECK_EQ(left, 4);
     while (t.core.root.live > 0)
         wi_core_turn(&t.core, WI_ENTER_NOW);
+    tear_down();
+}
+
+struct runner {
+    char name, *order;
+};
+
+static int write_name_twice(void *arg)
+{
+    struct runner *runner = arg;
+    for (int i = 0; i < 2; i++) {
+        size_t len = strlen(runner->order);
+        runner->order[len] = runner->name;
+        runner->order[len + 1] = 0;
+        if (i == 0)
+            CHECK_EQ(weir_yield(), 0);
+    }
+    return 0;
+}
+
+/* Whom the budget left over comes first in the next turn, before those that ran and yielded. */
+CASE(core_begins_with_those_that_the_budget_left_over)
+{
+    static const char *const after[] = {"abc", "abcdea", "abcdeabcd", "abcdeabcde"};
+    char order[16] = "";
+    struct runner runner[5];
+    set_up(3);
+    for (int i = 0; i < 5; i++) {
+        runner[i] = (struct runner){(char)('a' + i), order};
+        spawn(write_name_twice, &runner[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        wi_core_turn(&t.core, WEIR_FOREVER);
+        CHECK_STR_EQ(order, after[i]);
+    }
+    CHECK_EQ(t.core.root.live, 0);
+    tear_down();
+}
+
+CASE(core_that_is_fresh_holds_nothing)
+{
+    set_up(3);
+    CHECK_EQ(t.core.current, NULL);
+    CHECK_EQ(t.core.ready.head, NULL);
+    CHECK_EQ(t.core.backlog.head, NULL);
+    CHECK_EQ(t.core.root.live, 0);
+    CHECK_EQ(t.core.tasks.live, 0);
+    CHECK_EQ(t.core.claims.waiting, 0);
+    CHECK(wi_list_empty(&t.core.pool.waiters));
+    CHECK(wi_list_empty(&t.core.wakes));
+    CHECK_EQ(t.core.resumed, 0);
+    CHECK_EQ(t.core.messages, 0);
+    CHECK(wi_engine_idle(&t.core.engine));
+    CHECK_EQ(wi_wheel_next(&t.core.engine.wheel), WEIR_FOREVER);
     tear_down();
 }
 

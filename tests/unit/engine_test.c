@@ -496,6 +496,84 @@ CASE(engine_ends_the_process_at_a_completion_of_what_was_not_staged)
     check_aborts(complete_unstaged, "completion of no live operation");
 }
 
+static void start_twice(void)
+{
+    set_up(2);
+    start(0);
+    start(0);
+}
+
+CASE(engine_ends_the_process_when_an_op_in_flight_is_started_again)
+{
+    check_aborts(start_twice, "bug: op->state == WI_OP_IDLE");
+}
+
+/* ---- tokens ---- */
+
+CASE(engine_token_keeps_slot_generation_and_cancel_mark_apart)
+{
+    static const uint32_t slot[] = {0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF};
+    static const uint32_t generation[] = {0, 1, 0x40000000, 0x7FFFFFFF};
+    for (unsigned s = 0; s < 5; s++)
+        for (unsigned g = 0; g < 4; g++) {
+            uint64_t token = wi_token(slot[s], generation[g]);
+            CHECK_EQ(wi_token_slot(token), slot[s]);
+            CHECK_EQ(wi_token_generation(token), generation[g]);
+            CHECK_EQ(token & WI_TOKEN_CANCEL, 0); /* the one mark that no operation may have */
+            CHECK_EQ(wi_token_slot(token | WI_TOKEN_CANCEL), slot[s]);
+            CHECK_EQ(wi_token_generation(token | WI_TOKEN_CANCEL), generation[g]);
+        }
+}
+
+CASE(engine_generation_that_wraps_leaves_its_slot_as_it_is)
+{
+    set_up(1);
+    start(0);
+    script_complete(&t.script, last_token(), 0, 0);
+    turn();
+    uint32_t slot = wi_token_slot(last_token()), last = (UINT32_C(1) << WI_TOKEN_GEN_BITS) - 1;
+    t.engine.slot[slot].generation = last;
+    for (unsigned i = 0; i < 3; i++) {
+        start(0);
+        CHECK_EQ(wi_token_slot(last_token()), slot);
+        CHECK_EQ(wi_token_generation(last_token()), i == 0 ? last : i - 1);
+        CHECK_EQ(last_token() & WI_TOKEN_CANCEL, 0);
+        script_complete(&t.script, last_token(), (int32_t)i, 0);
+        turn();
+        CHECK_EQ(t.probe[0].res, i);
+    }
+    tear_down();
+}
+
+/* What is in flight is known of each operation, whatever becomes of its neighbours, and of none that
+ * a stale token names. */
+CASE(engine_in_flight_is_exact_for_each_op)
+{
+    uint64_t token[4];
+    set_up(4);
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK(wi_op_idle(&t.probe[i].op));
+        start(i);
+        token[i] = last_token();
+        CHECK_EQ(wi_engine_pending(&t.engine), i + 1);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        script_complete(&t.script, token[i], 1, WI_CQE_MORE);
+        turn();
+        CHECK(!wi_op_idle(&t.probe[i].op));
+        script_complete(&t.script, token[i], 1, 0);
+        turn();
+        script_complete(&t.script, token[i] | WI_TOKEN_CANCEL, -ENOENT, 0); /* of nobody by now */
+        turn();
+        for (unsigned k = 0; k < 4; k++)
+            CHECK_EQ(wi_op_idle(&t.probe[k].op), k <= i);
+        CHECK_EQ(wi_engine_pending(&t.engine), 3 - i);
+        CHECK_EQ(wi_op_cancel(&t.engine, &t.probe[i].op), 0);
+    }
+    CHECK(wi_engine_idle(&t.engine));
+    tear_down();
+}
+
 /* ---- slots ---- */
 
 CASE(engine_has_a_slot_for_every_one_that_is_reserved)

@@ -2,6 +2,8 @@
 /* Parking, waking and ending, below the public calls: what only the runtime itself can do. */
 #include "task/core.h"
 
+#include <errno.h>
+
 #include "check.h"
 
 static struct wi_task *self(void)
@@ -194,4 +196,56 @@ static int interrupt_deaf(void *arg)
 CASE(sched_interrupt_asks_the_wait_and_does_not_wake_by_itself)
 {
     CHECK_EQ(run(interrupt_deaf), 0);
+}
+
+struct listed {
+    struct wi_task *task;
+    int rc;
+    unsigned runs;
+};
+
+static int park_once(void *arg)
+{
+    struct listed *listed = arg;
+    struct wi_wait wait = {.interrupt = wi_wait_wake};
+    listed->task = self();
+    wi_task_park(listed->task, &wait);
+    listed->rc = wi_task_interrupted(listed->task);
+    listed->runs++;
+    return 0;
+}
+
+/* Woken and cancelled, in either order: it stands in the queue once, and leaves it once. */
+static int cancel_queued(void *arg)
+{
+    struct wi_core *core = wi_core_self;
+    (void)arg;
+    for (int cancel_first = 0; cancel_first < 2; cancel_first++) {
+        struct listed listed = {.rc = 1000};
+        weir_task task;
+        WEIR_SCOPE(scope, WEIR_ALL);
+        CHECK_EQ(weir_spawn_task(&scope, park_once, &listed, &task), 0);
+        CHECK_EQ(weir_yield(), 0);
+        CHECK_EQ(listed.task->state, WI_TASK_PARKED);
+        CHECK_EQ(queued(core), 0);
+        for (int i = 0; i < 2; i++)
+            if (i == cancel_first)
+                wi_task_wake(listed.task);
+            else
+                CHECK_EQ(weir_task_cancel(task), 1);
+        CHECK_EQ(listed.task->state, WI_TASK_QUEUED);
+        CHECK_EQ(queued(core), 1);
+        CHECK_EQ(weir_scope_wait(&scope), 0);
+        CHECK_EQ(listed.rc, -ECANCELED);
+        CHECK_EQ(listed.runs, 1);
+        CHECK_EQ(queued(core), 0);
+        CHECK_EQ(weir_yield(), 0); /* nobody stands there to be run in vain */
+        CHECK_EQ(listed.runs, 1);
+    }
+    return 0;
+}
+
+CASE(sched_cancel_of_a_queued_task_leaves_no_stale_entry)
+{
+    CHECK_EQ(run(cancel_queued), 0);
 }

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: MIT */
+/* points -- mechanism; the contract is in points.h. */
+#include "support/points.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "check.h"
+#include "task/claim.h"
+
+enum { BYTES = 128 << 10 }; /* far more than the small buffers take */
+
+/* ---- the engine, turned by hand ---- */
+
+void points_turn(void)
+{
+    struct wi_engine *engine = &wi_core_self->engine;
+    wi_engine_turn(engine, wi_engine_after(engine, WEIR_MS));
+}
+
+void points_turn_until_woken(const struct cell *cell)
+{
+    while (cell->victim->state == WI_TASK_PARKED)
+        points_turn();
+    CHECK_EQ(cell->victim->state, WI_TASK_QUEUED);
+}
+
+/* ---- time ---- */
+
+static int wait_yielding(struct cell *cell)
+{
+    (void)cell;
+    return weir_yield();
+}
+
+const struct point point_yield = {.call = "weir_yield", .wait = wait_yielding, .only_yields = true};
+
+static weir_ns how_long(const struct cell *cell)
+{
+    return cell->has_result ? 2 * WEIR_MS : POINTS_HOUR * WEIR_SEC;
+}
+
+static int wait_asleep(struct cell *cell)
+{
+    return weir_sleep(cell->has_result ? how_long(cell) : WEIR_FOREVER);
+}
+
+static int wait_asleep_until(struct cell *cell)
+{
+    return weir_sleep_until(weir_now() + how_long(cell));
+}
+
+const struct point point_sleep = {.call = "weir_sleep", .wait = wait_asleep};
+const struct point point_sleep_until = {.call = "weir_sleep_until", .wait = wait_asleep_until};
+
+static int sleep_within(void *arg)
+{
+    return wait_asleep(arg);
+}
+
+static int wait_timeout(struct cell *cell)
+{
+    return weir_timeout(POINTS_HOUR * WEIR_SEC, sleep_within, cell);
+}
+
+static int wait_timeout_at(struct cell *cell)
+{
+    return weir_timeout_at(WEIR_FOREVER, sleep_within, cell);
+}
+
+const struct point point_timeout = {.call = "weir_timeout", .wait = wait_timeout};
+const struct point point_timeout_at = {.call = "weir_timeout_at", .wait = wait_timeout_at};
+
+static int set_up_interval(struct cell *cell)
+{
+    return weir_interval_start(&cell->interval, POINTS_HOUR * WEIR_SEC, WEIR_BURST);
+}
+
+static int wait_interval(struct cell *cell)
+{
+    if (cell->has_result) /* not before, so that the tick is not there already */
+        weir_interval_reset_at(&cell->interval, weir_now() + how_long(cell));
+    return (int)weir_interval_wait(&cell->interval);
+}
+
+static void tick_now(struct cell *cell)
+{
+    if (!cell->has_result)
+        weir_interval_reset_at(&cell->interval, weir_now());
+}
+
+const struct point point_interval = {.call = "weir_interval_wait",
+                                     .set_up = set_up_interval,
+                                     .wait = wait_interval,
+                                     .produce = tick_now,
+                                     .good = 1,
+                                     .reusable = true};
+
+/* ---- a wake ---- */
+
+static int set_up_wake(struct cell *cell)
+{
+    return weir_wake_open(&cell->wake);
+}
+
+static int wait_wake(struct cell *cell)
+{
+    return weir_wake_wait(cell->wake);
+}
+
+/* The core takes the message before it goes on with its tasks, since it has one a turn; a sibling
+ * that fails does so then. */
+static void post(struct cell *cell)
+{
+    cell->fail_now = cell->has_sibling;
+    CHECK_EQ(weir_wake_post(cell->wake), 0);
+    CHECK_EQ(weir_yield(), 0);
+}
+
+static void close_wake(struct cell *cell)
+{
+    CHECK_EQ(weir_wake_close(cell->wake), 0);
+}
+
+const struct point point_wake = {.call = "weir_wake_wait",
+                                 .set_up = set_up_wake,
+                                 .wait = wait_wake,
+                                 .produce = post,
+                                 .clean_up = close_wake,
+                                 .reusable = true,
+                                 .sibling_later = true,
+                                 .run_budget = 1};
+
+/* ---- receiving ---- */
+
+static int set_up_half(struct cell *cell)
+{
+    cell->half = net_accepted(NET_V4, NULL);
+    return 0;
+}
+
+static int wait_recv(struct cell *cell)
+{
+    char byte;
+    return (int)weir_recv(cell->half.sock, &byte, 1);
+}
+
+static int wait_recv_exact(struct cell *cell)
+{
+    char byte;
+    return (int)weir_recv_exact(cell->half.sock, &byte, 1);
+}
+
+static int wait_recv_buf(struct cell *cell)
+{
+    struct weir_buf buf;
+    ssize_t got = weir_recv_buf(cell->half.sock, &buf);
+    CHECK_EQ(buf.loan != 0, got > 0);
+    weir_buf_release(&buf);
+    return (int)got;
+}
+
+static void send_a_byte(struct cell *cell)
+{
+    CHECK_EQ(net_plain_send(cell->half.fd, "x", 1), 0);
+}
+
+static void close_half(struct cell *cell)
+{
+    CHECK_EQ(weir_close(&cell->half.sock), 0);
+    net_plain_close(cell->half.fd);
+}
+
+const struct point point_recv = {.call = "weir_recv",
+                                 .set_up = set_up_half,
+                                 .wait = wait_recv,
+                                 .produce = send_a_byte,
+                                 .clean_up = close_half,
+                                 .good = 1,
+                                 .reusable = true};
+const struct point point_recv_exact = {.call = "weir_recv_exact",
+                                       .set_up = set_up_half,
+                                       .wait = wait_recv_exact,
+                                       .produce = send_a_byte,
+                                       .clean_up = close_half,
+                                       .good = 1,
+                                       .reusable = true};
+const struct point point_recv_buf = {.call = "weir_recv_buf",
+                                     .set_up = set_up_half,
+                                     .wait = wait_recv_buf,
+                                     .produce = send_a_byte,
+                                     .clean_up = close_half,
+                                     .good = 1,
+                                     .reusable = true};
+
+/* recv_buf with data and without a buffer: main has the only one */
+
+static int set_up_pool(struct cell *cell)
+{
+    (void)set_up_half(cell);
+    cell->other = net_accepted(NET_V4, NULL);
+    CHECK_EQ(net_plain_send(cell->other.fd, "y", 1), 0);
+    CHECK_EQ(weir_recv_buf(cell->other.sock, &cell->loan), 1);
+    send_a_byte(cell);
+    return 0;
+}
+
+static bool waits_for_a_buffer(const struct cell *cell)
+{
+    (void)cell;
+    return !wi_list_empty(&wi_core_self->pool.waiters);
+}
+
+static void release_the_buffer(struct cell *cell)
+{
+    weir_buf_release(&cell->loan);
+}
+
+static void close_both(struct cell *cell)
+{
+    weir_buf_release(&cell->loan);
+    close_half(cell);
+    CHECK_EQ(weir_close(&cell->other.sock), 0);
+    net_plain_close(cell->other.fd);
+}
+
+const struct point point_pool = {.call = "weir_recv_buf",
+                                 .set_up = set_up_pool,
+                                 .wait = wait_recv_buf,
+                                 .is_there = waits_for_a_buffer,
+                                 .produce = release_the_buffer,
+                                 .clean_up = close_both,
+                                 .good = 1,
+                                 .reusable = true};
+
+/* ---- sending, to a peer that does not read ---- */
+
+static int set_up_send(struct cell *cell)
+{
+    cell->half =
+        net_accepted(NET_V4, WEIR_TCP_OPTS(.send_buf_bytes = 4096, .recv_buf_bytes = 4096));
+    cell->bytes = calloc(1, BYTES);
+    CHECK_NE(cell->bytes, NULL);
+    return 0;
+}
+
+static int wait_send(struct cell *cell)
+{
+    return weir_send(cell->half.sock, cell->bytes, BYTES);
+}
+
+static void read_all(struct cell *cell)
+{
+    char sink[4096];
+    while (cell->read < BYTES) {
+        ssize_t n = recv(cell->half.fd, sink, sizeof sink, MSG_DONTWAIT);
+        CHECK(n > 0 || (n < 0 && errno == EAGAIN));
+        cell->read += n > 0 ? (size_t)n : 0;
+        if (n < 0)
+            points_turn();
+    }
+}
+
+static void close_send(struct cell *cell)
+{
+    close_half(cell);
+    free(cell->bytes);
+}
+
+const struct point point_send = {.call = "weir_send",
+                                 .set_up = set_up_send,
+                                 .wait = wait_send,
+                                 .produce = read_all,
+                                 .clean_up = close_send};
+
+static int wait_sendv(struct cell *cell)
+{
+    const struct iovec iov[] = {
+        {cell->bytes, 1000}, {cell->bytes, 0}, {cell->bytes + 1000, BYTES - 1000}};
+    return weir_sendv(cell->half.sock, iov, 3);
+}
+
+const struct point point_sendv = {.call = "weir_sendv",
+                                  .set_up = set_up_send,
+                                  .wait = wait_sendv,
+                                  .produce = read_all,
+                                  .clean_up = close_send};
+
+/* in line behind another task's message; what comes is the turn, and not a result */
+
+static int send_for_ever(void *arg)
+{
+    (void)wait_send(arg); /* until it is sent, or a close gives up */
+    return 0;
+}
+
+static int set_up_line(struct cell *cell)
+{
+    int rc = set_up_send(cell);
+    if (rc == 0)
+        rc = weir_spawn(cell->helpers, send_for_ever, cell);
+    return rc < 0 ? rc : weir_yield();
+}
+
+/* The other task has to leave first; whom it wakes stands behind main. */
+static void read_all_and_let_leave(struct cell *cell)
+{
+    read_all(cell);
+    while (cell->victim->state == WI_TASK_PARKED) {
+        points_turn();
+        CHECK_EQ(weir_yield(), 0);
+    }
+}
+
+static int wait_shutdown(struct cell *cell)
+{
+    return weir_shutdown_write(cell->half.sock);
+}
+
+const struct point point_shutdown = {.call = "weir_shutdown_write",
+                                     .set_up = set_up_line,
+                                     .wait = wait_shutdown,
+                                     .produce = read_all_and_let_leave,
+                                     .let_go = read_all,
+                                     .clean_up = close_send,
+                                     .only_its_turn = true,
+                                     .reusable = true};
+
+static int set_up_loan(struct cell *cell)
+{
+    cell->other = net_accepted(NET_V4, NULL);
+    CHECK_EQ(net_plain_send(cell->other.fd, "y", 1), 0);
+    CHECK_EQ(weir_recv_buf(cell->other.sock, &cell->loan), 1);
+    return set_up_line(cell);
+}
+
+static int wait_send_buf(struct cell *cell)
+{
+    int rc = weir_send_buf(cell->half.sock, &cell->loan);
+    CHECK_EQ(cell->loan.loan, 0);
+    return rc;
+}
+
+static void close_send_and_other(struct cell *cell)
+{
+    close_send(cell);
+    CHECK_EQ(weir_close(&cell->other.sock), 0);
+    net_plain_close(cell->other.fd);
+}
+
+const struct point point_send_buf = {.call = "weir_send_buf",
+                                     .set_up = set_up_loan,
+                                     .wait = wait_send_buf,
+                                     .produce = read_all_and_let_leave,
+                                     .let_go = read_all,
+                                     .clean_up = close_send_and_other,
+                                     .only_its_turn = true};
+
+/* ---- accept and dial ---- */
+
+static int set_up_listener(struct cell *cell)
+{
+    cell->listener = net_listen(NET_V4, NULL, cell->at);
+    cell->fd = -1;
+    return 0;
+}
+
+static int wait_accept(struct cell *cell)
+{
+    return weir_accept(cell->listener, &cell->sock);
+}
+
+static void dial_plainly(struct cell *cell)
+{
+    cell->fd = net_plain_dial(cell->at);
+}
+
+static void close_listener(struct cell *cell)
+{
+    CHECK_EQ(weir_close(&cell->sock), 0);
+    if (cell->fd >= 0)
+        net_plain_close(cell->fd);
+    CHECK_EQ(weir_listener_close(&cell->listener), 0);
+}
+
+const struct point point_accept = {.call = "weir_accept",
+                                   .set_up = set_up_listener,
+                                   .wait = wait_accept,
+                                   .produce = dial_plainly,
+                                   .clean_up = close_listener,
+                                   .reusable = true};
+
+/* Nobody comes in while the listener's queue is full. */
+static int set_up_dial(struct cell *cell)
+{
+    bool is_deaf = !cell->has_result;
+    cell->fd = net_plain_listen(NET_V4, is_deaf ? 0 : 8, cell->at);
+    cell->waiting = net_plain_dial(cell->at);
+    return 0;
+}
+
+static int wait_dial(struct cell *cell)
+{
+    return weir_dial(&cell->sock, cell->at, NULL);
+}
+
+static void close_dial(struct cell *cell)
+{
+    CHECK_EQ(cell->sock.bits != 0, cell->rc == 0);
+    CHECK_EQ(weir_close(&cell->sock), 0);
+    net_plain_close(cell->waiting);
+    net_plain_close(cell->fd);
+}
+
+const struct point point_dial = {
+    .call = "weir_dial", .set_up = set_up_dial, .wait = wait_dial, .clean_up = close_dial};
+
+/* ---- other tasks: a scope of the victim's own, and a handle ---- */
+
+static int run_until_told(void *arg)
+{
+    const struct cell *cell = arg;
+    int rc = 0;
+    while (!cell->go && rc == 0)
+        rc = weir_yield();
+    return rc;
+}
+
+static int wait_join(struct cell *cell)
+{
+    WEIR_SCOPE(below, WEIR_FAIL_FAST);
+    int rc = weir_spawn(&below, run_until_told, cell);
+    CHECK_EQ(rc < 0, cell->is_cut_off);
+    rc = weir_scope_wait(&below);
+    CHECK_EQ(weir_scope_live(&below), 0);
+    return rc;
+}
+
+/* It runs once and ends: it stands before main in the queue, and whom it wakes behind; a sibling
+ * that fails, between the two. */
+static void let_it_end(struct cell *cell)
+{
+    cell->go = true;
+    cell->fail_now = cell->has_sibling;
+    CHECK_EQ(weir_yield(), 0);
+}
+
+const struct point point_join = {.call = "weir_scope_wait",
+                                 .wait = wait_join,
+                                 .produce = let_it_end,
+
+                                 .sibling_later = true};
+
+static int set_up_handle(struct cell *cell)
+{
+    return weir_spawn_task(cell->helpers, run_until_told, cell, &cell->task);
+}
+
+static int wait_handle(struct cell *cell)
+{
+    return weir_task_wait(&cell->task);
+}
+
+const struct point point_handle = {.call = "weir_task_wait",
+                                   .set_up = set_up_handle,
+                                   .wait = wait_handle,
+                                   .produce = let_it_end,
+
+                                   .reusable = true};
+
+/* ---- a claim, with main holding all places ---- */
+
+static int set_up_claim(struct cell *cell)
+{
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(weir_try_claim(cell->helpers, &cell->claim[i]), 0);
+    return 0;
+}
+
+static int wait_claim(struct cell *cell)
+{
+    int rc = weir_claim(cell->helpers, &cell->got);
+    CHECK_EQ(cell->got.bits != 0, rc == 0);
+    CHECK_EQ(weir_claim_release(&cell->got), 0);
+    return rc;
+}
+
+static void release_a_claim(struct cell *cell)
+{
+    CHECK_EQ(weir_claim_release(&cell->claim[0]), 0);
+    if (wi_core_self->claims.waiting > 0)
+        wi_claims_serve(wi_core_self);
+}
+
+const struct point point_claim = {.call = "weir_claim",
+                                  .set_up = set_up_claim,
+                                  .wait = wait_claim,
+                                  .produce = release_a_claim,
+
+                                  .reusable = true,
+                                  .tasks_max = 5}; /* main, sibling, victim, two claims */
+
+/* ---- what cannot be interrupted ---- */
+
+static int wait_close(struct cell *cell)
+{
+    return weir_close(&cell->half.sock);
+}
+
+const struct point point_close = {.call = "weir_close",
+                                  .set_up = set_up_line,
+                                  .wait = wait_close,
+                                  .produce = read_all_and_let_leave,
+                                  .clean_up = close_send,
+                                  .is_immune = true};
+
+static int run_shielded_until_told(void *arg)
+{
+    WEIR_SHIELD(POINTS_HOUR * WEIR_SEC);
+    return run_until_told(arg);
+}
+
+static int wait_scope_close(struct cell *cell)
+{
+    WEIR_SCOPE(below, WEIR_ALL);
+    int rc = weir_spawn(&below, run_shielded_until_told, cell);
+    CHECK_EQ(rc < 0, cell->is_cut_off);
+    weir_scope_close(&below);
+    CHECK_EQ(weir_scope_live(&below), 0);
+    return weir_scope_result(&below);
+}
+
+const struct point point_scope_close = {.call = "weir_scope_close",
+                                        .wait = wait_scope_close,
+                                        .produce = let_it_end,
+                                        .is_immune = true,
+                                        .sibling_later = true};
+
+static int wait_listener_close(struct cell *cell)
+{
+    return weir_listener_close(&cell->listener);
+}
+
+const struct point point_listener_close = {.call = "weir_listener_close",
+                                           .set_up = set_up_listener,
+                                           .wait = wait_listener_close,
+                                           .is_immune = true};
