@@ -73,6 +73,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "backend/standing.h"
 #include "weir/run.h"
 #include "weir/time.h"
 
@@ -80,7 +81,8 @@
 
 /* ---- tokens ---- */
 
-/* slot:32 | generation:31 | cancel:1. The lowest bit marks the completion of a cancel. */
+/* slot:32 | generation:31 | cancel:1. The lowest bit marks the completion of a cancel. The slot
+ * UINT32_MAX is no request's: the backend may use its tokens for itself. */
 #define WI_TOKEN_CANCEL UINT64_C(1)
 #define WI_TOKEN_GEN_BITS 31
 
@@ -219,6 +221,7 @@ struct wi_backend {
     uint32_t area_bytes;
     uint64_t overflows; /* enters that found more completions than the kernel's queue holds */
     unsigned chain_max; /* 1 to WI_CHAIN_MAX; 1: no chains */
+    struct wi_standing standing; /* of a backend that waits in the kernel; its own */
 };
 
 struct wi_backend_config {

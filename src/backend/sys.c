@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -186,6 +187,19 @@ int wi_watch_fd(int epoll_fd, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int wi_timer_fd_open(void)
+{
+    return result_of(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+}
+
+int wi_timer_fd_set(int fd, weir_ns at)
+{
+    weir_ns positive = at > 0 ? at : 1; /* 0 would turn it off */
+    struct itimerspec when = {
+        .it_value = {.tv_sec = positive / WEIR_SEC, .tv_nsec = positive % WEIR_SEC}};
+    return result_of(timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL));
 }
 
 uint64_t wi_sys_entropy(void)

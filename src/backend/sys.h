@@ -2,7 +2,7 @@
 /*
  * sys -- what both real backends do the same way: the calls that answer at once.
  *
- * `try`, `ctl`, the wake descriptor and entropy mean the same on io_uring and on epoll, so they
+ * `try`, `ctl`, the descriptors that wake and entropy mean the same on io_uring and on epoll, so they
  * exist once. Nothing here keeps state. wi_wake_fd_kick may be called from any thread, the rest
  * belongs to the backend's own thread.
  *
@@ -38,6 +38,13 @@ void wi_wake_fd_kick(int fd);
 /* Adds the descriptor to an epoll descriptor, edge-triggered: it is reported once for each event, and
  * nobody has to read it. 0 or an error. */
 int wi_watch_fd(int epoll_fd, int fd);
+
+/* A timer of CLOCK_MONOTONIC, non-blocking and close-on-exec, or an error. Readable, with an edge, from
+ * the instant it is set to until it is set again. Closed by its owner. */
+int wi_timer_fd_open(void);
+
+/* Sets it to that instant, past ones included, in place of any before. 0 or an error. */
+int wi_timer_fd_set(int fd, weir_ns at);
 
 /* 64 bits that another run will not see: from the kernel, else from the clock and an address. */
 uint64_t wi_sys_entropy(void);

@@ -278,7 +278,7 @@ CASE(completions_that_overflow_their_queue_are_all_delivered)
 
 CASE(tokens_come_back_whole)
 {
-    static const uint32_t slots[] = {0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF};
+    static const uint32_t slots[] = {0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE};
     static const uint32_t generations[] = {0, 1, 0x40000000, 0x7FFFFFFF};
     struct wi_backend *be = open_with(4, 0);
     for (unsigned s = 0; s < 5; s++) {

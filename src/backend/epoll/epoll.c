@@ -25,14 +25,40 @@ static struct wi_epoll *epoll_of(struct wi_backend *be)
 
 /* ---- entering ---- */
 
-/* Nanoseconds until the instant: 0 when it has passed, negative for no end. */
-static weir_ns time_left(weir_ns until)
+static bool make_alarm(struct wi_epoll *e)
+{
+    int fd = wi_timer_fd_open();
+    if (fd < 0)
+        return false;
+    wi_epoll_word_init(&e->alarm_word, fd);
+    if (wi_epoll_word_watch(e, &e->alarm_word) == 0)
+        return true;
+    (void)close(fd);
+    e->alarm_word.fd = -1;
+    return false;
+}
+
+/* Out of line, since few waits set it. False: it cannot be had now. */
+static __attribute__((noinline)) bool set_alarm(struct wi_epoll *e, weir_ns at)
+{
+    if (e->alarm_word.fd < 0 && !make_alarm(e))
+        return false;
+    if (wi_timer_fd_set(e->alarm_word.fd, at) < 0)
+        return false;
+    wi_standing_set(&e->base.standing, at);
+    return true;
+}
+
+/* Nanoseconds that a wait may take: 0 when the instant has passed, negative if it needs no limit. */
+static weir_ns time_left(struct wi_epoll *e, weir_ns until)
 {
     if (until == WI_ENTER_NOW)
         return 0;
-    if (until == WEIR_FOREVER)
+    if (wi_standing_covers(&e->base.standing, until))
         return -1;
     weir_ns now = wi_clock_now();
+    if (wi_standing_wants(&e->base.standing, now, until) && set_alarm(e, until))
+        return -1;
     return until > now ? until - now : 0;
 }
 
@@ -69,6 +95,10 @@ static int harvest(struct wi_epoll *e, weir_ns left)
         return -errno;
     for (int i = 0; i < count; i++)
         wi_epoll_word_edge(e, e->events[i].data.ptr, e->events[i].events);
+    if (__builtin_expect(e->alarm_word.ready != 0, 0)) {
+        e->alarm_word.ready = 0;
+        wi_standing_over(&e->base.standing);
+    }
     return count;
 }
 
@@ -80,7 +110,7 @@ static int epoll_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out,
     struct wi_epoll_sink sink = {.out = out, .max = max};
     wi_epoll_drive(e, &sink);
     bool idle = sink.count == 0 && wi_list_empty(&e->active);
-    weir_ns left = idle ? time_left(until) : 0;
+    weir_ns left = idle ? time_left(e, until) : 0;
     int edges = left == 0 && e->waiting == 0 ? 0 : harvest(e, left);
     wi_epoll_drive(e, &sink);
     be->more = edges == WI_EPOLL_EVENTS || !wi_list_empty(&e->active);
@@ -152,13 +182,15 @@ static uint64_t epoll_entropy(struct wi_backend *be)
 
 /* ---- opening, closing ---- */
 
-/* Frees what exists; `fd` and `wake_fd` are -1 while they do not. */
+/* Frees what exists; descriptors are -1 while they do not. */
 static void dismantle(struct wi_epoll *e)
 {
     if (e->fd >= 0)
         (void)close(e->fd);
     if (e->base.wake_fd >= 0)
         (void)close(e->base.wake_fd);
+    if (e->alarm_word.fd >= 0)
+        (void)close(e->alarm_word.fd);
     wi_epoll_pool_destroy(&e->requests);
     wi_epoll_pool_destroy(&e->words);
     wi_epoll_table_destroy(&e->table);
@@ -236,6 +268,8 @@ int wi_epoll_open(struct wi_backend **out, const struct wi_backend_config *confi
     e->base = (struct wi_backend){.ops = &epoll_ops, .wake_fd = -1, .chain_max = WI_CHAIN_MAX};
     e->base.caps.backend = WEIR_BACKEND_EPOLL;
     wi_list_init(&e->active);
+    wi_standing_init(&e->base.standing);
+    wi_epoll_word_init(&e->alarm_word, -1);
     wi_epoll_pool_init(&e->requests, sizeof(struct wi_epoll_request));
     wi_epoll_pool_init(&e->words, sizeof(struct wi_epoll_word));
     if (wi_epoll_table_init(&e->table) < 0)

@@ -25,6 +25,8 @@
  * look with poll(2)), so a request whose bits are clear waits without a system call and one whose
  * bits are set may attempt in vain, once.
  *
+ * A wait with a far limit has none: a timerfd in the epoll set ends it (backend/standing.h).
+ *
  * Words and requests come from type-stable pools; the descriptor stays registered, edge-triggered
  * and for everything, from its first request to its detach. All of it belongs to the thread of the
  * backend.
@@ -82,6 +84,7 @@ struct wi_epoll {
     struct wi_list active;
     uint32_t waiting; /* requests that wait at a word other than the wake-up's */
     struct wi_epoll_word wake_word;
+    struct wi_epoll_word alarm_word; /* a timerfd: made when first needed, -1 before */
     struct wi_epoll_table table;
     struct wi_epoll_pool requests;
     struct wi_epoll_pool words;

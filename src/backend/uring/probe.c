@@ -231,9 +231,35 @@ static int probe_buffer_ring(struct wi_uring *uring)
     return works < 0 ? works : 0;
 }
 
+/* Submits what sets the alarm, or moves it: false if that cannot be. */
+static bool alarm_is_set(struct wi_uring *uring, weir_ns at)
+{
+    struct wi_cqe cqe;
+    return wi_uring_set_alarm(uring, at) &&
+           wi_uring_enter(&uring->base, WI_ENTER_NOW, &cqe, 1) == 0 && uring->alarm_flying;
+}
+
+/* Set far ahead and moved to the present it must end a wait at once. One that does not is not used, and
+ * rings when nobody waits for it. */
+static int probe_alarm(struct wi_uring *uring, bool *works)
+{
+    struct wi_cqe cqe;
+    weir_ns start = wi_clock_now();
+    if (!alarm_is_set(uring, start + 2 * PATIENCE) || !wi_uring_set_alarm(uring, start))
+        return 0;
+    int n = 0;
+    while (n == 0 && uring->alarm_flying && wi_clock_now() < start + PATIENCE)
+        n = wi_uring_enter(&uring->base, start + PATIENCE, &cqe, 1);
+    *works = n == 0 && !uring->alarm_flying;
+    return n > 0 ? -EIO : n == -EINTR || n == -EAGAIN || n == -EBUSY ? 0 : n;
+}
+
 int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why *why)
 {
+    bool alarm_works = false;
     int err = probe_nop(uring, features_off);
+    if (err == 0)
+        err = probe_alarm(uring, &alarm_works);
     if (err == 0 && (features_off & WEIR_CAP_MULTISHOT_POLL) == 0)
         err = probe_poll(uring);
     if (err == 0 && (features_off & WEIR_CAP_MULTISHOT_ACCEPT) == 0)
@@ -241,6 +267,8 @@ int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why 
     if (err == 0 && (features_off & WEIR_CAP_BUFFER_RING) == 0)
         err = probe_buffer_ring(uring);
     if (err == 0) {
+        if (alarm_works) /* not earlier: the waits above have limits to prove */
+            wi_standing_init(&uring->base.standing);
         wi_assert(wi_ring_staged(&uring->ring) == 0 && wi_ring_ready(&uring->ring) == 0);
         return 0;
     }

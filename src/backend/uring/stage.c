@@ -152,6 +152,27 @@ int wi_uring_approve(const void *entry)
     return (sqe.flags & refused) != 0 || sqe.user_data != 0 ? -EINVAL : 0;
 }
 
+/* Moving it is silent when it works: a completion would end the wait that it is for. It fails when the
+ * alarm is about to complete. */
+bool wi_uring_set_alarm(struct wi_uring *uring, weir_ns at)
+{
+    if (!make_room(&uring->ring, 1))
+        return false;
+    struct io_uring_sqe *sqe = next_entry(&uring->ring);
+    uring->alarm_time =
+        (struct __kernel_timespec){.tv_sec = at / WEIR_SEC, .tv_nsec = at % WEIR_SEC};
+    if (uring->alarm_flying) {
+        io_uring_prep_timeout_update(sqe, &uring->alarm_time, WI_URING_ALARM, IORING_TIMEOUT_ABS);
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+        sqe->user_data = WI_URING_ALARM | WI_TOKEN_CANCEL;
+    } else {
+        io_uring_prep_timeout(sqe, &uring->alarm_time, 0, IORING_TIMEOUT_ABS);
+        sqe->user_data = WI_URING_ALARM;
+    }
+    uring->alarm_flying = true;
+    return true;
+}
+
 int wi_uring_cancel(struct wi_backend *be, uint64_t token)
 {
     struct wi_ring *ring = &wi_uring_of(be)->ring;

@@ -13,12 +13,34 @@
 
 /* ---- enter ---- */
 
-/* How long an enter until then may block; never the clock for the two ends of time. */
-static weir_ns wait_until(weir_ns until)
+/* Out of line, since few waits set it. False: it cannot be had now. */
+static __attribute__((noinline)) bool set_alarm(struct wi_uring *uring, weir_ns at)
 {
-    if (until == WI_ENTER_NOW || until == WEIR_FOREVER)
-        return until == WEIR_FOREVER ? WEIR_FOREVER : 0;
+    if (!wi_uring_set_alarm(uring, at))
+        return false;
+    wi_standing_set(&uring->base.standing, at);
+    return true;
+}
+
+/* Whether it has ended, or could not be set or moved, it is not relied on. Only its own completion
+ * says that the kernel has it no longer. */
+static __attribute__((noinline)) void note_alarm(struct wi_uring *uring, uint64_t token)
+{
+    wi_standing_over(&uring->base.standing);
+    if (token == WI_URING_ALARM)
+        uring->alarm_flying = false;
+}
+
+/* How long an enter until then may block; WEIR_FOREVER if it needs no limit. */
+static weir_ns wait_until(struct wi_uring *uring, weir_ns until)
+{
+    if (until == WI_ENTER_NOW)
+        return 0;
+    if (wi_standing_covers(&uring->base.standing, until))
+        return WEIR_FOREVER;
     weir_ns now = wi_clock_now();
+    if (wi_standing_wants(&uring->base.standing, now, until) && set_alarm(uring, until))
+        return WEIR_FOREVER;
     return until > now ? until - now : 0;
 }
 
@@ -34,7 +56,7 @@ static void drain_wake(const struct wi_uring *uring)
 _Static_assert(IORING_CQE_F_MORE >> 1 == WI_CQE_MORE && IORING_CQE_F_NOTIF >> 1 == WI_CQE_NOTIF,
                "flags are passed on by one shift");
 
-/* Copies out what is at hand and gives the places back at once. */
+/* Copies out what is at hand, the alarm's own completions excepted, and gives the places back at once. */
 static int take(struct wi_uring *uring, struct wi_cqe *out, unsigned max)
 {
     struct wi_ring *ring = &uring->ring;
@@ -44,18 +66,24 @@ static int take(struct wi_uring *uring, struct wi_cqe *out, unsigned max)
         return 0;
     if (n > max)
         n = max;
+    const struct wi_cqe *first = out;
     for (unsigned i = 0; i < n; i++) {
         const struct io_uring_cqe *cqe = &ring->cqes[(head + i) & mask];
-        out[i].token = cqe->user_data;
-        out[i].res = cqe->res;
-        out[i].flags = cqe->flags >> 1 & (WI_CQE_MORE | WI_CQE_NOTIF);
+        if (__builtin_expect(cqe->user_data >= WI_URING_ALARM, 0)) {
+            note_alarm(uring, cqe->user_data);
+            continue;
+        }
+        out->token = cqe->user_data;
+        out->res = cqe->res;
+        out->flags = cqe->flags >> 1 & (WI_CQE_MORE | WI_CQE_NOTIF);
         if ((cqe->flags & IORING_CQE_F_BUFFER) != 0)
-            out[i].flags |= wi_area_took(&uring->area, cqe->flags, cqe->res);
+            out->flags |= wi_area_took(&uring->area, cqe->flags, cqe->res);
+        out++;
         if (__builtin_expect(uring->wake_drains, 0) && cqe->user_data == uring->wake_token)
             drain_wake(uring); /* before the caller sees it: kicks from here on are new ones */
     }
     io_uring_smp_store_release(ring->cq_khead, head + n);
-    return (int)n;
+    return (int)(out - first);
 }
 
 int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
@@ -63,7 +91,7 @@ int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, uns
     struct wi_uring *uring = wi_uring_of(be);
     struct wi_ring *ring = &uring->ring;
     bool ready = wi_ring_ready(ring) > 0;
-    weir_ns wait = ready ? 0 : wait_until(until);
+    weir_ns wait = ready ? 0 : wait_until(uring, until);
     int result = 0;
     wi_assert(max > 0);
     if (wait > 0 || wi_ring_staged(ring) > 0 || (!ready && wi_ring_must_fetch(ring)))
@@ -218,6 +246,7 @@ int wi_uring_open(struct wi_backend **out, const struct wi_backend_config *confi
     uring->base.wake_fd = -1;
     uring->ring.fd = -1;
     uring->event_fd = -1;
+    wi_standing_ban(&uring->base.standing); /* until it is proved */
     int err = open_parts(uring, config, why);
     if (err != 0) {
         uring_close(&uring->base);

@@ -14,6 +14,8 @@
  * kernel has proved, at open, that it can; elsewhere their first completion is their last one, as
  * the contract allows.
  *
+ * A wait with a far limit has none: a timeout that stays in the ring ends it (backend/standing.h).
+ *
  * Invariant: what is staged is in the queue or in the kernel, never elsewhere, so nothing is lost
  * by an enter that fails. `wake` is the only call that another thread may make.
  */
@@ -34,6 +36,10 @@ struct wi_uring {
     bool wake_drains;
     uint64_t wake_token;
 
+    /* The alarm is a request of ours, IORING_OP_TIMEOUT, and needs no descriptor. */
+    struct __kernel_timespec alarm_time; /* read when it is submitted */
+    bool alarm_flying;                   /* staged, and its completion was not seen */
+
     int event_fd; /* which the kernel kicks at each completion, or -1: nobody waits elsewhere */
 };
 
@@ -41,6 +47,12 @@ static inline struct wi_uring *wi_uring_of(struct wi_backend *be)
 {
     return (struct wi_uring *)be;
 }
+
+/* The tokens of the alarm and, with WI_TOKEN_CANCEL, of moving it: of a slot that nobody has. */
+#define WI_URING_ALARM ((uint64_t)UINT32_MAX << 32)
+
+/* Stages what sets the alarm, or moves it if it is set. False: there is no room. */
+bool wi_uring_set_alarm(struct wi_uring *uring, weir_ns at);
 
 /* stage, chain and cancel of backend.h. */
 int wi_uring_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req);
@@ -55,7 +67,7 @@ int wi_uring_approve(const void *entry);
 int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
 
 /* Tries, through the three above and under whatever filter is in force, what set-up only promised:
- * that a request comes back, waits with a limit, NO_IOWAIT, multishot poll and accept, receives into
+ * that a request comes back, waits with a limit, the alarm, NO_IOWAIT, multishot poll and accept, receives into
  * a ring of buffers. Leaves what works in caps.features and nothing in flight. 0, or an error that
  * `why` explains. */
 int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why *why);
