@@ -138,7 +138,8 @@ static ssize_t epoll_try(struct wi_backend *be, const struct wi_req *req)
 
 static int epoll_ctl_call(struct wi_backend *be, const struct wi_ctl *ctl)
 {
-    (void)be;
+    if (ctl->what == WI_CTL_ABANDON && !wi_epoll_file_let_go(epoll_of(be), ctl->fd))
+        return 0;
     return wi_sys_ctl(ctl);
 }
 
@@ -285,6 +286,7 @@ int wi_epoll_open(struct wi_backend **out, const struct wi_backend_config *confi
     wi_list_init(&e->active);
     wi_standing_init(&e->base.standing);
     wi_epoll_word_init(&e->alarm_word, -1);
+    wi_list_init(&e->at_work);
     wi_epoll_pool_init(&e->requests, sizeof(struct wi_epoll_request));
     wi_epoll_pool_init(&e->words, sizeof(struct wi_epoll_word));
     if (wi_epoll_table_init(&e->table) < 0)

@@ -38,16 +38,39 @@ bool wi_epoll_file_begin(struct wi_epoll *e, struct wi_epoll_request *r)
     if (e->jobs == NULL || !wi_jobs_submit(e->jobs, &r->job))
         return false;
     r->state = WI_EPOLL_WORKING;
+    wi_list_push_back(&e->at_work, &r->active);
     e->working++;
     return true;
+}
+
+static void leave_work(struct wi_epoll *e, struct wi_epoll_request *r)
+{
+    wi_assert(r->state == WI_EPOLL_WORKING);
+    r->state = WI_EPOLL_DONE;
+    wi_list_remove(&r->active);
+    e->working--;
 }
 
 bool wi_epoll_file_take_back(struct wi_epoll *e, struct wi_epoll_request *r)
 {
     if (!wi_jobs_take_back(e->jobs, &r->job))
         return false;
-    e->working--;
+    leave_work(e, r);
     return true;
+}
+
+/* A worker may have a job and be a step before its call, which would then meet whatever file got the
+ * number meanwhile. */
+bool wi_epoll_file_let_go(struct wi_epoll *e, int fd)
+{
+    bool gone = true;
+    for (struct wi_list *at = e->at_work.next, *next; at != &e->at_work; at = next) {
+        struct wi_epoll_request *r = wi_container_of(at, struct wi_epoll_request, active);
+        next = at->next;
+        if (r->req.fd == fd && !wi_epoll_file_take_back(e, r))
+            gone = false;
+    }
+    return gone;
 }
 
 void wi_epoll_file_collect(struct wi_epoll *e)
@@ -55,9 +78,7 @@ void wi_epoll_file_collect(struct wi_epoll *e)
     struct wi_queue done = wi_jobs_collect(e->jobs);
     for (struct wi_queue_node *node; (node = wi_queue_pop_front(&done)) != NULL;) {
         struct wi_epoll_request *r = request_of(wi_job_of(node));
-        wi_assert(r->state == WI_EPOLL_WORKING && e->working > 0);
-        e->working--;
-        r->state = WI_EPOLL_DONE;
+        leave_work(e, r);
         wi_epoll_activate(e, r);
     }
 }

@@ -66,7 +66,7 @@ enum wi_epoll_state {
 };
 
 struct wi_epoll_request {
-    struct wi_list active; /* on its backend's list, or alone */
+    struct wi_list active; /* on its backend's list; WORKING: on at_work; or alone */
     union {
         struct wi_list queue;
         struct wi_job job; /* READ, WRITE, FSYNC */
@@ -87,10 +87,11 @@ struct wi_epoll {
     bool pwait2;
     unsigned long timerslack; /* of the thread, before */
     struct wi_list active;
-    uint32_t waiting;     /* requests that wait at a word other than the wake-up's */
-    uint32_t working;     /* requests that are jobs */
-    struct wi_jobs *jobs; /* NULL before the first one */
-    wi_job_fn *perform;   /* what makes them; tests put their own in */
+    uint32_t waiting;       /* requests that wait at a word other than the wake-up's */
+    struct wi_list at_work; /* requests that are jobs */
+    uint32_t working;       /* how many there are */
+    struct wi_jobs *jobs;   /* NULL before the first one */
+    wi_job_fn *perform;     /* what makes them; tests put their own in */
     struct wi_epoll_word wake_word;
     struct wi_epoll_word alarm_word; /* a timerfd: made when first needed, -1 before */
     struct wi_epoll_table table;
@@ -128,6 +129,9 @@ bool wi_epoll_file_begin(struct wi_epoll *e, struct wi_epoll_request *r);
 
 /* True: the call was not made and will not be. False: it has begun, and the result will come. */
 bool wi_epoll_file_take_back(struct wi_epoll *e, struct wi_epoll_request *r);
+
+/* Before abandon: nothing that has not begun will use the descriptor. False: a call that has may. */
+bool wi_epoll_file_let_go(struct wi_epoll *e, int fd);
 
 /* Makes active what was made; only after the first begin. */
 void wi_epoll_file_collect(struct wi_epoll *e);
