@@ -17,7 +17,7 @@ static struct {
     pthread_cond_t changed;
     uint32_t ops;
     bool open;
-    unsigned begun;
+    unsigned begun, over;
     enum wi_opcode kind[KINDS_MAX];
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -31,6 +31,10 @@ static void perform(struct wi_job *job)
         CHECK_EQ(pthread_cond_wait(&gate.changed, &gate.lock), 0);
     CHECK_EQ(pthread_mutex_unlock(&gate.lock), 0);
     wi_epoll_file_perform(job);
+    CHECK_EQ(pthread_mutex_lock(&gate.lock), 0);
+    gate.over++;
+    CHECK_EQ(pthread_cond_broadcast(&gate.changed), 0);
+    CHECK_EQ(pthread_mutex_unlock(&gate.lock), 0);
 }
 
 bool slow_make(struct wi_backend *be, uint32_t ops)
@@ -40,7 +44,7 @@ bool slow_make(struct wi_backend *be, uint32_t ops)
     CHECK_EQ(pthread_mutex_lock(&gate.lock), 0);
     gate.ops = ops;
     gate.open = false;
-    gate.begun = 0;
+    gate.begun = gate.over = 0;
     CHECK_EQ(pthread_mutex_unlock(&gate.lock), 0);
     wi_container_of(be, struct wi_epoll, base)->perform = perform;
     return true;
@@ -61,15 +65,25 @@ int slow_wrap(struct wi_backend **be, void *user)
     return 0;
 }
 
-void slow_wait(unsigned count)
+static void wait_until(const unsigned *number, unsigned count)
 {
     struct timespec limit;
     CHECK_EQ(clock_gettime(CLOCK_REALTIME, &limit), 0);
     limit.tv_sec += PATIENCE_S;
     CHECK_EQ(pthread_mutex_lock(&gate.lock), 0);
-    while (gate.begun < count)
+    while (*number < count)
         CHECK_EQ(pthread_cond_timedwait(&gate.changed, &gate.lock, &limit), 0);
     CHECK_EQ(pthread_mutex_unlock(&gate.lock), 0);
+}
+
+void slow_wait(unsigned count)
+{
+    wait_until(&gate.begun, count);
+}
+
+void slow_wait_over(unsigned count)
+{
+    wait_until(&gate.over, count);
 }
 
 unsigned slow_begun(void)

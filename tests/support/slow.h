@@ -28,7 +28,10 @@ int slow_wrap(struct wi_backend **be, void *user);
 /* Waits until so many file operations, of any kind, have begun since slow_make. */
 void slow_wait(unsigned count);
 
-/* How many have, and of which kind each was, in order; the first 64 of them. */
+/* The same, until so many are over; what they wrote can be looked at. */
+void slow_wait_over(unsigned count);
+
+/* How many have begun, and of which kind each was, in order; the first 64 of them. */
 unsigned slow_begun(void);
 enum wi_opcode slow_kind(unsigned number);
 
