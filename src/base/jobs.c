@@ -158,7 +158,7 @@ struct wi_queue wi_jobs_collect(struct wi_jobs *jobs)
 /* Ends all workers but those that are busy, unless it is to wait for these, too. How many are left. */
 static unsigned end(struct wi_jobs *jobs, bool wait)
 {
-    bool left[WI_JOBS_WORKERS];
+    bool left[WI_JOBS_WORKERS] = {false};
     unsigned count = 0;
     (void)pthread_mutex_lock(&jobs->lock);
     jobs->ended = true;
