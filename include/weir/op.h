@@ -105,7 +105,8 @@ WEIR_API void weir_op_write_at(struct weir_core *core, struct weir_op *op, int f
                                size_t len, uint64_t at);
 
 /* Brings what was written to the disk: 0. With WEIR_SYNC_DATA, no more than is needed to read it
- * back. Neither cancel nor deadline stops it. fsync(2), fdatasync(2) */
+ * back. Does not wait for writes that are under way: a chain puts it behind them. Neither cancel nor
+ * deadline stops it. fsync(2), fdatasync(2) */
 #define WEIR_SYNC_DATA 1u
 WEIR_API void weir_op_sync(struct weir_core *core, struct weir_op *op, int fd, unsigned flags);
 

@@ -166,10 +166,12 @@ enum wi_ctl_what {
     WI_CTL_PEERNAME,  /* mem, len: address out; returns its length */
     WI_CTL_SHUTDOWN,  /* a = SHUT_RD, SHUT_WR or SHUT_RDWR */
     WI_CTL_CLOSE,     /* the descriptor is gone whatever the result */
-    WI_CTL_STATPATH,  /* mem: path -> *aux = {device, inode} of a socket file; -ENOTSOCK for others
+    WI_CTL_ABANDON,  /* as CLOSE, before abandon: requests that never end may be in flight on it. It
+                       * stays open where they name it by its number, which is not theirs alone */
+    WI_CTL_STATPATH, /* mem: path -> *aux = {device, inode} of a socket file; -ENOTSOCK for others
                        */
-    WI_CTL_UNLINK,    /* mem: path */
-    WI_CTL_ADOPT,     /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
+    WI_CTL_UNLINK,   /* mem: path */
+    WI_CTL_ADOPT,    /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
     WI_CTL_RAW /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
 };
 

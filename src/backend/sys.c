@@ -144,6 +144,7 @@ int wi_sys_ctl(const struct wi_ctl *ctl)
     case WI_CTL_SHUTDOWN:
         return result_of(shutdown(ctl->fd, ctl->a));
     case WI_CTL_CLOSE:
+    case WI_CTL_ABANDON:
         /* Never again after EINTR: Linux has freed the number by then, and another thread may
          * own it (close(2), "Dealing with error returns"). */
         return result_of(close(ctl->fd));

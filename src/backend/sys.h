@@ -22,7 +22,7 @@
  * unix socket full. */
 ssize_t wi_sys_try(const struct wi_req *req);
 
-/* READ, WRITE or FSYNC, however long the disk takes: the result. EINTR is retried. */
+/* READ, WRITE or FSYNC, however long the disk takes: the result. EINTR is retried. Any thread. */
 ssize_t wi_sys_file(const struct wi_req *req);
 
 /* Every WI_CTL_*; of RAW, what holds without io_uring. The length of a name that was cut is the one it would have had. */

@@ -33,17 +33,28 @@ static inline void wi_inbox_init(struct wi_inbox *inbox)
     atomic_init(&inbox->head, 0);
 }
 
-/* False: the inbox is closed and the message still the caller's. */
-static inline bool wi_inbox_push(struct wi_inbox *inbox, struct wi_queue_node *message)
+enum wi_inbox_put {
+    WI_INBOX_REFUSED, /* the inbox is closed and the message still the caller's */
+    WI_INBOX_FIRST,   /* nothing was in there */
+    WI_INBOX_BEHIND
+};
+
+static inline enum wi_inbox_put wi_inbox_put(struct wi_inbox *inbox, struct wi_queue_node *message)
 {
     uintptr_t head = atomic_load_explicit(&inbox->head, memory_order_relaxed);
     do {
         if (head == WI_INBOX_CLOSED)
-            return false;
+            return WI_INBOX_REFUSED;
         message->next = (struct wi_queue_node *)head; // NOLINT(performance-no-int-to-ptr)
     } while (!atomic_compare_exchange_weak_explicit(&inbox->head, &head, (uintptr_t)message,
                                                     memory_order_release, memory_order_relaxed));
-    return true;
+    return head == 0 ? WI_INBOX_FIRST : WI_INBOX_BEHIND;
+}
+
+/* False: the inbox is closed and the message still the caller's. */
+static inline bool wi_inbox_push(struct wi_inbox *inbox, struct wi_queue_node *message)
+{
+    return wi_inbox_put(inbox, message) != WI_INBOX_REFUSED;
 }
 
 static inline bool wi_inbox_empty(struct wi_inbox *inbox)

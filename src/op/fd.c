@@ -49,11 +49,11 @@ static void forget(struct wi_engine *engine, struct wi_fd *fd)
     free(fd);
 }
 
-static void close_for_good(struct wi_engine *engine, struct wi_fd *fd)
+static void close_for_good(struct wi_engine *engine, struct wi_fd *fd, enum wi_ctl_what how)
 {
     int number = fd->fd;
     forget(engine, fd);
-    (void)control(engine, number, WI_CTL_CLOSE);
+    (void)control(engine, number, how);
 }
 
 int wi_fd_attach(struct wi_engine *engine, int number)
@@ -104,7 +104,7 @@ int wi_fd_end(struct wi_engine *engine, int number)
     for (struct wi_list *at = fd->uses.next; at != &fd->uses; at = at->next)
         wi_call_stop(engine, wi_container_of(at, struct wi_use, link)->call, -EBADF);
     if (wi_list_empty(&fd->uses))
-        close_for_good(engine, fd);
+        close_for_good(engine, fd, WI_CTL_CLOSE);
     return 0;
 }
 
@@ -124,14 +124,14 @@ void wi_use_end(struct wi_engine *engine, struct wi_use *use)
         return;
     wi_list_remove(&use->link);
     if (fd->closing && wi_list_empty(&fd->uses))
-        close_for_good(engine, fd);
+        close_for_good(engine, fd, WI_CTL_CLOSE);
 }
 
 void wi_fds_abandon(struct wi_engine *engine)
 {
     for (unsigned i = 0; i < engine->fds.room; i++)
         if (engine->fds.at[i] != NULL)
-            close_for_good(engine, engine->fds.at[i]);
+            close_for_good(engine, engine->fds.at[i], WI_CTL_ABANDON);
     free(engine->fds.at);
     engine->fds = (struct wi_fds){.at = NULL};
 }
@@ -143,7 +143,7 @@ unsigned wi_fds_close(struct wi_engine *engine)
         if (engine->fds.at[i] == NULL)
             continue;
         wi_assert(wi_list_empty(&engine->fds.at[i]->uses));
-        close_for_good(engine, engine->fds.at[i]);
+        close_for_good(engine, engine->fds.at[i], WI_CTL_CLOSE);
         count++;
     }
     free(engine->fds.at);

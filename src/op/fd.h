@@ -60,7 +60,8 @@ void wi_use_end(struct wi_engine *engine, struct wi_use *use);
 /* Closes what is attached; nothing is under way on it. How many there were. */
 unsigned wi_fds_close(struct wi_engine *engine);
 
-/* Closes what is attached although something is under way there: the kernel ends it in its own time. */
+/* Closes what is attached although something is under way there: the kernel ends it in its own time.
+ * What a hanging call of a worker thread may still use stays open for ever. */
 void wi_fds_abandon(struct wi_engine *engine);
 
 #endif /* WI_OP_FD_H */

@@ -520,7 +520,8 @@ static void fault_give(struct wi_backend *be, uint32_t at, uint32_t len)
 static int fault_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
 {
     struct fault *f = fault_of(be);
-    bool chosen = ctl->what != WI_CTL_CLOSE && (f->plan.error_ctls & 1u << ctl->what) != 0;
+    bool chosen = ctl->what != WI_CTL_CLOSE && ctl->what != WI_CTL_ABANDON &&
+                  (f->plan.error_ctls & 1u << ctl->what) != 0;
     return chosen && strikes(f, WI_FAULT_CTL) ? -f->plan.error : f->inner->ops->ctl(f->inner, ctl);
 }
 

@@ -33,6 +33,9 @@ void ops_open(const struct weir_opts *opts);
 /* Closes the core: no descriptor is left that was not there before. */
 void ops_close(void);
 
+/* The same, but so many descriptors are the case's own. */
+void ops_close_but(unsigned own);
+
 /* Whether the core runs on io_uring. */
 bool ops_on_uring(void);
 

@@ -9,15 +9,18 @@
 #include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "weir/time.h"
 
 enum { FD_END = 4096, NOBODY = 65534, EXIT_SKIPPED = 77 };
 
@@ -81,6 +84,38 @@ unsigned process_threads(void)
         count += entry->d_name[0] != '.';
     closedir(dir);
     return count;
+}
+
+static bool thread_has_name(const char *id, const char *name)
+{
+    char path[300], text[32] = {0};
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false; /* it has just ended */
+    ssize_t length = read(fd, text, sizeof text - 1);
+    CHECK_EQ(close(fd), 0);
+    return length > 0 && strcspn(text, "\n") == strlen(name) &&
+           strncmp(text, name, strlen(name)) == 0;
+}
+
+static unsigned threads_named(const char *name)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/task");
+    CHECK(dir != NULL);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        count += entry->d_name[0] != '.' && thread_has_name(entry->d_name, name);
+    closedir(dir);
+    return count;
+}
+
+void process_wait_threads(const char *name, unsigned count)
+{
+    weir_ns limit = weir_now() + 10 * WEIR_SEC;
+    while (threads_named(name) != count && weir_now() < limit)
+        CHECK_EQ(sched_yield(), 0);
+    CHECK_EQ(threads_named(name), count);
 }
 
 void process_in_child(void (*fn)(void *arg), void *arg)

@@ -37,6 +37,10 @@ struct process_maps process_maps(void);
 /* Threads of the process: /proc/self/task. */
 unsigned process_threads(void);
 
+/* Waits until so many of them have this name (a sanitizer has threads of its own, and one that was
+ * joined is in /proc for a moment more). Ten seconds of anything else fail. */
+void process_wait_threads(const char *name, unsigned count);
+
 /* Runs the function in a child; its failed check fails the case, its skip skips it. */
 void process_in_child(void (*fn)(void *arg), void *arg);
 

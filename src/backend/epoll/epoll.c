@@ -102,16 +102,24 @@ static int harvest(struct wi_epoll *e, weir_ns left)
     return count;
 }
 
+static inline void collect(struct wi_epoll *e)
+{
+    if (__builtin_expect(e->working > 0, 0))
+        wi_epoll_file_collect(e);
+}
+
 /* One look at the kernel per enter, even when completions are at hand: otherwise requests that
  * complete by themselves, staged again and again, would starve the descriptors. */
 static int epoll_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
 {
     struct wi_epoll *e = epoll_of(be);
     struct wi_epoll_sink sink = {.out = out, .max = max};
+    collect(e);
     wi_epoll_drive(e, &sink);
     bool idle = sink.count == 0 && wi_list_empty(&e->active);
     weir_ns left = idle ? time_left(e, until) : 0;
     int edges = left == 0 && e->waiting == 0 ? 0 : harvest(e, left);
+    collect(e);
     wi_epoll_drive(e, &sink);
     be->more = edges == WI_EPOLL_EVENTS || !wi_list_empty(&e->active);
     return edges < 0 && sink.count == 0 ? edges : (int)sink.count;
@@ -130,7 +138,8 @@ static ssize_t epoll_try(struct wi_backend *be, const struct wi_req *req)
 
 static int epoll_ctl_call(struct wi_backend *be, const struct wi_ctl *ctl)
 {
-    (void)be;
+    if (ctl->what == WI_CTL_ABANDON && !wi_epoll_file_let_go(epoll_of(be), ctl->fd))
+        return 0;
     return wi_sys_ctl(ctl);
 }
 
@@ -200,14 +209,20 @@ static void dismantle(struct wi_epoll *e)
 static void epoll_close(struct wi_backend *be)
 {
     struct wi_epoll *e = epoll_of(be);
+    if (e->jobs != NULL)
+        wi_jobs_close(e->jobs);
     (void)prctl(PR_SET_TIMERSLACK, e->timerslack, 0, 0, 0);
     dismantle(e);
 }
 
-/* What waits here is known to nobody but us: the kernel holds no request. */
+/* What waits here is known to nobody but us; but a worker may be in the middle of a call. */
 static void epoll_abandon(struct wi_backend *be)
 {
-    epoll_of(be)->table.count = 0;
+    struct wi_epoll *e = epoll_of(be);
+    if (e->jobs != NULL && !wi_jobs_abandon(e->jobs))
+        wi_epoll_pool_keep(&e->requests);
+    e->jobs = NULL;
+    e->table.count = 0;
     epoll_close(be);
 }
 
@@ -267,9 +282,11 @@ int wi_epoll_open(struct wi_backend **out, const struct wi_backend_config *confi
     e->fd = -1;
     e->base = (struct wi_backend){.ops = &epoll_ops, .wake_fd = -1, .chain_max = WI_CHAIN_MAX};
     e->base.caps.backend = WEIR_BACKEND_EPOLL;
+    e->perform = wi_epoll_file_perform;
     wi_list_init(&e->active);
     wi_standing_init(&e->base.standing);
     wi_epoll_word_init(&e->alarm_word, -1);
+    wi_list_init(&e->at_work);
     wi_epoll_pool_init(&e->requests, sizeof(struct wi_epoll_request));
     wi_epoll_pool_init(&e->words, sizeof(struct wi_epoll_word));
     if (wi_epoll_table_init(&e->table) < 0)

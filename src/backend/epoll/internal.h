@@ -9,16 +9,16 @@
  *                    one step: begin, attempt, report ------> word: reads, writes, polls
  *                         |
  *                         v
- *                        out                                  a request without a descriptor
- *                                                             (NOP, file, cancel) never waits
+ *                        out                                  a NOP or a cancel never waits;
+ *                                                             a file's request works elsewhere
  *
  * A request is on `active` when it has something to do, and, once begun, on one queue of its
  * descriptor's word until it is done. Nothing is attempted without room for its completion: what
  * does not fit stays active, an enter with active requests does not block, and so no edge is lost.
  *
- * Files are always ready, so a READ, WRITE or FSYNC is done at its first step, and the core waits for
- * the disk meanwhile. Of a chain only the first unfinished request is under way; its successors are
- * LINKED until it is their turn.
+ * Files are always ready, and their calls wait for the disk: a READ, WRITE or FSYNC is made by a
+ * worker thread (file.c) and collected by the next enter. Of a chain only the first unfinished request
+ * is under way; its successors are LINKED until it is their turn.
  *
  * A word's `ready` is a hint with one safe direction. A bit that is clear means: not so, or an edge
  * is still to come. Bits are set by edges and cleared only by what proves them wrong (-EAGAIN, or a
@@ -29,7 +29,7 @@
  *
  * Words and requests come from type-stable pools; the descriptor stays registered, edge-triggered
  * and for everything, from its first request to its detach. All of it belongs to the thread of the
- * backend.
+ * backend, but for what a worker fills of a WORKING request.
  */
 #ifndef WI_BACKEND_EPOLL_INTERNAL_H
 #define WI_BACKEND_EPOLL_INTERNAL_H
@@ -41,6 +41,7 @@
 #include "backend/backend.h"
 #include "backend/epoll/pool.h"
 #include "backend/epoll/table.h"
+#include "base/jobs.h"
 #include "base/list.h"
 
 enum { WI_EPOLL_EVENTS = 256 }; /* taken from the kernel at once */
@@ -60,12 +61,16 @@ enum wi_epoll_state {
     WI_EPOLL_LINKED, /* its turn in a chain has not come */
     WI_EPOLL_STAGED,
     WI_EPOLL_WAITING, /* on a queue of its word */
+    WI_EPOLL_WORKING, /* a job: waits for a worker, runs, or is to be collected */
     WI_EPOLL_DONE     /* its result waits for room */
 };
 
 struct wi_epoll_request {
-    struct wi_list active; /* on its backend's list, or alone */
-    struct wi_list queue;
+    struct wi_list active; /* on its backend's list; WORKING: on at_work; or alone */
+    union {
+        struct wi_list queue;
+        struct wi_job job; /* READ, WRITE, FSYNC */
+    };
     struct wi_epoll_request *chain; /* in the table */
     struct wi_epoll_request *then;  /* begins when this one has succeeded, or NULL */
     uint64_t token;                 /* WI_TOKEN_CANCEL set: this is a cancel, not in the table */
@@ -82,7 +87,11 @@ struct wi_epoll {
     bool pwait2;
     unsigned long timerslack; /* of the thread, before */
     struct wi_list active;
-    uint32_t waiting; /* requests that wait at a word other than the wake-up's */
+    uint32_t waiting;       /* requests that wait at a word other than the wake-up's */
+    struct wi_list at_work; /* requests that are jobs */
+    uint32_t working;       /* how many there are */
+    struct wi_jobs *jobs;   /* NULL before the first one */
+    wi_job_fn *perform;     /* what makes them; tests put their own in */
     struct wi_epoll_word wake_word;
     struct wi_epoll_word alarm_word; /* a timerfd: made when first needed, -1 before */
     struct wi_epoll_table table;
@@ -111,6 +120,21 @@ void wi_epoll_word_note(struct wi_epoll_word *word, const struct wi_req *req, ss
 
 /* Takes note of events from the kernel and makes active who waited for them. */
 void wi_epoll_word_edge(struct wi_epoll *e, struct wi_epoll_word *word, uint32_t events);
+
+/* file.c */
+void wi_epoll_file_perform(struct wi_job *job);
+
+/* Hands the request to a worker. False: there is none to be had; the caller makes the call. */
+bool wi_epoll_file_begin(struct wi_epoll *e, struct wi_epoll_request *r);
+
+/* True: the call was not made and will not be. False: it has begun, and the result will come. */
+bool wi_epoll_file_take_back(struct wi_epoll *e, struct wi_epoll_request *r);
+
+/* Before abandon: nothing that has not begun will use the descriptor. False: a call that has may. */
+bool wi_epoll_file_let_go(struct wi_epoll *e, int fd);
+
+/* Makes active what was made; only after the first begin. */
+void wi_epoll_file_collect(struct wi_epoll *e);
 
 /* request.c */
 int wi_epoll_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/keep.h"
 #include "base/require.h"
 
 enum {
@@ -56,5 +57,13 @@ void wi_epoll_pool_destroy(struct wi_epoll_pool *pool)
         pool->chunks = chunk->next;
         free(chunk);
     }
+    pool->free = NULL;
+}
+
+void wi_epoll_pool_keep(struct wi_epoll_pool *pool)
+{
+    for (struct wi_epoll_pool_node *chunk = pool->chunks; chunk != NULL; chunk = chunk->next)
+        wi_keep(chunk);
+    pool->chunks = NULL;
     pool->free = NULL;
 }

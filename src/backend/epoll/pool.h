@@ -33,4 +33,7 @@ void wi_epoll_pool_give(struct wi_epoll_pool *pool, void *object);
 /* Frees all chunks, and with them what was not given back. */
 void wi_epoll_pool_destroy(struct wi_epoll_pool *pool);
 
+/* Forgets all chunks and frees none: somebody may use an object for ever. The pool is empty then. */
+void wi_epoll_pool_keep(struct wi_epoll_pool *pool);
+
 #endif /* WI_BACKEND_EPOLL_POOL_H */

@@ -213,6 +213,8 @@ static int cancel_target(struct wi_epoll *e, uint64_t token)
         return -ENOENT;
     if (target->state == WI_EPOLL_DONE)
         return -EALREADY;
+    if (target->state == WI_EPOLL_WORKING && !wi_epoll_file_take_back(e, target))
+        return -EALREADY;
     if (target->state == WI_EPOLL_WAITING)
         dequeue(e, target);
     /* Bytes that have left are a result, and it wins: its owner has to know of them. */
@@ -382,7 +384,8 @@ static void begin(struct wi_epoll *e, struct wi_epoll_request *r, struct wi_epol
     case WI_OP_READ:
     case WI_OP_WRITE:
     case WI_OP_FSYNC:
-        complete(e, r, wi_sys_file(&r->req), sink);
+        if (!wi_epoll_file_begin(e, r))
+            complete(e, r, wi_sys_file(&r->req), sink);
         return;
     case WI_OP_POLL:
         begin_poll(e, r, sink);
