@@ -234,6 +234,40 @@ CASE(op_cancel_takes_back_a_read_that_has_not_begun)
     ops_close();
 }
 
+/* FS5: whatever ends it, the buffer of a read that has begun is the disk's until the call is over. */
+CASE(op_read_that_has_begun_keeps_its_buffer_beyond_cancel_and_deadline)
+{
+    enum { READS = 2 };
+    char *buf[READS];
+    ops_open(NULL);
+    slow_make_own(1u << WI_OP_READ);
+    int file = ops_file();
+    CHECK_EQ(pwrite(file, "abcd", 4, 0), 4);
+    for (int i = 0; i < READS; i++) {
+        buf[i] = malloc(4);
+        CHECK_NE(buf[i], NULL);
+        memset(buf[i], 'x', 4);
+        ops_fresh(&t[i])->deadline = i == 0 ? 0 : weir_now() + 5 * WEIR_MS;
+        weir_op_read_at(ops_core, &t[i].op, file, buf[i], 4, 0);
+    }
+    ops_settle();
+    slow_wait(READS);
+    CHECK_EQ(weir_op_cancel(ops_core, &t[0].op), 1);
+    weir_op_timeout_at(ops_core, ops_fresh(&t[READS]), weir_now() + 10 * WEIR_MS);
+    CHECK_EQ(ops_wait(&t[READS]), 0);
+    for (int i = 0; i < READS; i++) {
+        CHECK_EQ(t[i].calls, 0);
+        CHECK_EQ(memcmp(buf[i], "xxxx", 4), 0);
+    }
+    slow_go_on();
+    for (int i = 0; i < READS; i++) {
+        CHECK_EQ(ops_wait(&t[i]), 4);
+        CHECK_EQ(memcmp(buf[i], "abcd", 4), 0);
+        free(buf[i]);
+    }
+    ops_close();
+}
+
 CASE(op_cancel_leaves_writes_and_syncs_that_have_not_begun)
 {
     ops_open(NULL);

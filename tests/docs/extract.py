@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""extract.py -- the C in the documents compiles, runs, and prints what they say it prints.
+"""extract.py -- the C in the documents compiles, runs, and prints what they say it prints. (HA5)
 
     extract.py program <file.md>                    the first complete program of a page, to stdout
     extract.py compile <root> <cc> <word>...        every block; the words end the compiler's command
