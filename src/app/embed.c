@@ -63,6 +63,7 @@ int weir_core_open(const struct weir_opts *opts, struct weir_core **out)
         free(runtime);
         return rc;
     }
+    runtime->core.sources++; /* the driver may do anything */
     end_step(runtime);
     *out = (struct weir_core *)(void *)&runtime->core;
     return 0;
@@ -119,6 +120,7 @@ int weir_core_close(struct weir_core *core)
     if (runtime == NULL)
         return -EPERM;
     begin_step(runtime);
+    runtime->core.sources--;
     (void)wi_stop_ask(runtime, 0, WEIR_FOREVER);
     int rc = wi_stop_finish(runtime);
     free(runtime);

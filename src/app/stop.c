@@ -82,6 +82,17 @@ static uint64_t moves_of(const struct wi_core *core)
     return core->resumed + core->engine.stats.completed + core->engine.stats.retired;
 }
 
+/* Nothing can ever wake the tasks that are left: their waits end as at the hard limit of a stop. */
+static void break_deadlock(struct wi_runtime *runtime)
+{
+    struct wi_stop *stop = &runtime->stop;
+    wi_log(&runtime->log, WEIR_LOG_ERROR,
+           "deadlock: nothing can ever wake the %u tasks that are left", runtime->core.tasks.live);
+    (void)wi_stop_ask(runtime, -EDEADLK, 0);
+    stop->value = -EDEADLK;
+    runtime->core.stuck = false;
+}
+
 /* One turn, no longer than somebody's patience; true if that is at an end. `patient`: something else
  * than the kernel may yet end what is left, so nothing is counted. */
 static bool turn_in_vain(struct wi_runtime *runtime, bool patient)
@@ -92,7 +103,7 @@ static bool turn_in_vain(struct wi_runtime *runtime, bool patient)
     if (patient || settle < 0) {
         wi_core_turn(core, WEIR_FOREVER);
         stop->quiet_since = wi_engine_after(&core->engine, 0);
-        return false;
+        return core->stuck;
     }
     weir_ns end = stop->quiet_since + settle;
     wi_core_turn(core, end);
@@ -114,6 +125,8 @@ static bool tasks_ended(struct wi_runtime *runtime)
             in_vain = turn_in_vain(runtime, false);
         else
             wi_core_turn(&runtime->core, WEIR_FOREVER);
+        if (runtime->core.stuck && !runtime->stop.pierced)
+            break_deadlock(runtime);
     }
     return core->root.live == 0;
 }

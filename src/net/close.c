@@ -172,6 +172,21 @@ void wi_sock_close(struct wi_sock *sock, weir_ns budget, bool reset)
     wi_sock_advance(sock);
 }
 
+struct closer {
+    struct wi_wait wait;
+    const struct wi_sock *sock;
+};
+
+static void tell_close(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    const struct wi_sock *sock = wi_container_of(wait, struct closer, wait)->sock;
+    about->fd = sock->fd;
+    about->object = sock;
+}
+
+static const struct wi_wait_kind closes = {
+    .what = "to close a socket", .outside = true, .tell = tell_close};
+
 int weir_close(weir_sock *handle)
 {
     struct wi_core *core = wi_core_self;
@@ -193,8 +208,9 @@ int weir_close(weir_sock *handle)
     wi_sock_close(sock,
                   wi_task_interrupted(task) < 0 ? config->linger_canceled_ns : config->linger_ns,
                   false);
+    struct closer closer = {.wait = {.kind = &closes}, .sock = sock};
     while (sock->phase == WI_SOCK_FLUSH)
-        wi_task_park(task, NULL);
+        wi_task_park(task, &closer.wait);
     sock->closer = NULL;
     wi_sock_advance(sock);
     return 0;

@@ -40,9 +40,17 @@ static void interrupt_connect(struct wi_task *task, struct wi_wait *wait)
     wi_op_cancel(&task->core->engine, &wi_container_of(wait, struct dialler, wait)->op);
 }
 
+static void tell_connect(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    about->fd = wi_container_of(wait, struct dialler, wait)->op.req.fd;
+}
+
+static const struct wi_wait_kind connects = {
+    .interrupt = interrupt_connect, .what = "to connect", .outside = true, .tell = tell_connect};
+
 static int connect_to(struct wi_task *task, struct wi_sock *sock, struct weir_addr *addr)
 {
-    struct dialler dialler = {.wait = {.interrupt = interrupt_connect}, .task = task};
+    struct dialler dialler = {.wait = {.kind = &connects}, .task = task};
     int rc = wi_task_interrupted(task); /* this may be a second attempt */
     if (rc < 0)
         return rc;

@@ -22,6 +22,7 @@ struct accepter {
     struct wi_wait wait;
     struct wi_list link; /* in listener->waiters; alone once served */
     struct wi_task *task;
+    const struct wi_listener *listener;
     struct wi_sock *sock;
 };
 
@@ -172,6 +173,7 @@ int wi_listener_new(struct wi_net *net, int fd, bool is_tcp, struct wi_listener 
     wi_list_init(&listener->unclaimed);
     wi_list_init(&listener->waiters);
     wi_list_push_back(&net->listening, &listener->link);
+    net->core->sources++;
     arm(listener);
     *out = listener;
     return 0;
@@ -188,10 +190,19 @@ static struct wi_sock *claim(struct wi_listener *listener)
     return sock;
 }
 
+static void tell_accept(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    about->object = wi_container_of(wait, struct accepter, wait)->listener;
+    about->fd = wi_container_of(wait, struct accepter, wait)->listener->fd;
+}
+
+static const struct wi_wait_kind accepts = {
+    .interrupt = wi_wait_wake, .what = "to accept", .outside = true, .tell = tell_accept};
+
 static int wait_for_connection(struct wi_listener *listener, struct wi_task *task,
                                struct wi_sock **out)
 {
-    struct accepter accepter = {.wait = {.interrupt = wi_wait_wake}, .task = task};
+    struct accepter accepter = {.wait = {.kind = &accepts}, .task = task, .listener = listener};
     int rc = 0;
     wi_list_push_back(&listener->waiters, &accepter.link);
     arm(listener);
@@ -275,6 +286,7 @@ void wi_listener_close(struct wi_listener *listener)
 {
     struct wi_net *net = listener->net;
     listener->closing = true;
+    listener->net->core->sources--;
     wi_alarm_clear(&net->core->engine, &listener->backoff);
     wi_list_remove(&listener->link);
     unlink_path(listener);
@@ -305,8 +317,11 @@ void wi_listener_advance(struct wi_listener *listener)
         wi_slab_free(&net->listeners, &listener->node);
 }
 
+static const struct wi_wait_kind closes_listener = {.what = "to close a listener", .outside = true};
+
 int weir_listener_close(weir_listener *handle)
 {
+    struct wi_wait wait = {.kind = &closes_listener};
     struct wi_core *core = wi_core_self;
     struct wi_listener *listener;
     if (core == NULL || core->current == NULL)
@@ -322,7 +337,7 @@ int weir_listener_close(weir_listener *handle)
     listener->closer = core->current;
     wi_listener_close(listener);
     while (listener->fd >= 0)
-        wi_task_park(core->current, NULL);
+        wi_task_park(core->current, &wait);
     listener->closer = NULL;
     wi_listener_advance(listener);
     return 0;

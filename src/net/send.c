@@ -38,10 +38,20 @@ static struct writer *front_of(const struct wi_sock *sock)
     return wi_container_of(sock->writers.next, struct writer, link);
 }
 
+static void tell_send(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    const struct wi_sock *sock = wi_container_of(wait, struct writer, wait)->sock;
+    about->fd = sock->fd;
+    about->object = sock;
+}
+
+static const struct wi_wait_kind waits_for_turn = {
+    .interrupt = wi_wait_wake, .what = "for its turn to send", .tell = tell_send};
+
 /* Task and socket are set. */
 static void join(struct writer *writer)
 {
-    writer->wait.interrupt = wi_wait_wake;
+    writer->wait.kind = &waits_for_turn;
     writer->started = writer->finished = false;
     writer->patience = wi_patience_of(writer->sock->send_timeout);
     wi_list_push_back(&writer->sock->writers, &writer->link);
@@ -104,6 +114,9 @@ static void interrupt_send(struct wi_task *task, struct wi_wait *wait)
     wi_request_stop(&writer->sock->net->core->engine, &writer->send, -ECANCELED);
 }
 
+static const struct wi_wait_kind sends = {
+    .interrupt = interrupt_send, .what = "to send", .outside = true, .tell = tell_send};
+
 /* A spent patience ends nothing by itself: the kernel has to let go first. */
 static void park_sending(struct writer *writer)
 {
@@ -116,7 +129,7 @@ static void park_sending(struct writer *writer)
 /* The rest goes through the backend; the kernel has our memory until `finished` ran (I1). */
 static int send_rest(struct writer *writer)
 {
-    writer->wait.interrupt = interrupt_send;
+    writer->wait.kind = &sends;
     writer->send.finish = finished;
     writer->started = true;
     wi_request_start(&writer->sock->net->core->engine, &writer->send);

@@ -141,9 +141,24 @@ void wi_sock_look_for_end(struct wi_sock *sock)
     wi_op_cancel(engine, &sock->input);
 }
 
+struct reader {
+    struct wi_wait wait;
+    const struct wi_sock *sock;
+};
+
+static void tell_receive(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    const struct wi_sock *sock = wi_container_of(wait, struct reader, wait)->sock;
+    about->fd = sock->fd;
+    about->object = sock;
+}
+
+static const struct wi_wait_kind receives = {
+    .interrupt = wi_wait_wake, .what = "to receive", .outside = true, .tell = tell_receive};
+
 int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task)
 {
-    struct wi_wait wait = {.interrupt = wi_wait_wake};
+    struct reader reader = {.wait = {.kind = &receives}, .sock = sock};
     while (sock->held.total == 0 && !sock->readable && !sock->hung_up) {
         /* Before each park: what came while the task was on its way to look at readiness that
          * turned out stale has been told already, and is not told again. */
@@ -153,7 +168,7 @@ int wi_sock_wait_readable(struct wi_sock *sock, struct wi_task *task)
         if (sock->look_for_end == WI_SOCK_LOOK_NOW)
             wi_sock_look_for_end(sock);
         wi_sock_arm(sock);
-        rc = wi_patience_park(&sock->patience, task, &wait);
+        rc = wi_patience_park(&sock->patience, task, &reader.wait);
         if (rc < 0)
             return rc;
         if (sock->phase != WI_SOCK_OPEN)

@@ -125,10 +125,13 @@ static bool is_over(struct wi_core *core, struct claimer *claimer)
     return true;
 }
 
+static const struct wi_wait_kind waits_for_place = {.interrupt = wi_wait_wake,
+                                                    .what = "for a place among the live tasks"};
+
 static int wait_for_place(struct wi_task *task, struct wi_scope *scope, uint64_t *bits)
 {
     struct wi_core *core = task->core;
-    struct claimer claimer = {.wait = {.interrupt = wi_wait_wake}, .task = task, .scope = scope};
+    struct claimer claimer = {.wait = {.kind = &waits_for_place}, .task = task, .scope = scope};
     join_line(core, &claimer);
     wi_cover_link(&claimer.watch, &scope->kids, WI_COVER_WATCH, task);
     task->joining = &claimer.watch;
@@ -183,7 +186,8 @@ static int find(const struct weir_claim *claim, struct wi_task **out)
     return (*out)->state == WI_TASK_CLAIMED ? 0 : -EBADF;
 }
 
-static int spawn(struct weir_claim *claim, weir_fn *fn, const void *arg, size_t copy)
+static int spawn(struct weir_claim *claim, weir_fn *fn, const void *arg, size_t copy,
+                 const void *site)
 {
     struct wi_task *task;
     int rc = find(claim, &task);
@@ -193,19 +197,19 @@ static int spawn(struct weir_claim *claim, weir_fn *fn, const void *arg, size_t 
         return rc;
     wi_core_nudge(task->core);
     wi_scope_let_go(task->scope, task);
-    wi_task_start(task, task->core, task->scope, fn, arg, copy);
+    wi_task_start(task, task->core, task->scope, fn, arg, copy, site);
     claim->bits = 0;
     return 0;
 }
 
 int weir_spawn_claimed(struct weir_claim *claim, weir_fn *fn, void *arg)
 {
-    return spawn(claim, fn, arg, 0);
+    return spawn(claim, fn, arg, 0, __builtin_return_address(0));
 }
 
 int weir_spawn_claimed_copy(struct weir_claim *claim, weir_fn *fn, const void *arg, size_t size)
 {
-    return spawn(claim, fn, arg, size);
+    return spawn(claim, fn, arg, size, __builtin_return_address(0));
 }
 
 int weir_claim_release(struct weir_claim *claim)

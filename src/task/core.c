@@ -11,7 +11,10 @@
 #include "task/claim.h"
 #include "task/sched.h"
 
-enum { SPIN_MIN = 1000 }; /* a watch shorter than that sees nothing */
+enum {
+    SPIN_MIN = 1000, /* a watch shorter than that sees nothing */
+    STAMP_TURNS = 64 /* between two looks at the clock, where turns do not wait */
+};
 
 int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_core_config *config,
                  struct wi_log *log, uint8_t id)
@@ -46,6 +49,7 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
     wi_slab_init(&core->tasks, sizeof(struct wi_task), config->tasks_max, be->ops->entropy(be));
     wi_scope_open(&core->root, core, NULL, NULL, WEIR_ALL);
     wi_core_self = core;
+    core->stamp = wi_engine_time(&core->engine);
     return 0;
 
 no_engine:
@@ -148,6 +152,7 @@ static inline __attribute__((always_inline)) unsigned sleep_until_kicked(struct 
         until = WI_ENTER_NOW;
     unsigned did = wi_engine_turn(&core->engine, until);
     wi_door_awake(core->door);
+    core->stamp = wi_engine_time(&core->engine);
     return did;
 }
 
@@ -168,12 +173,19 @@ static bool watch(struct wi_core *core, weir_ns until, weir_ns *now, unsigned *d
     return false;
 }
 
+static inline __attribute__((always_inline)) unsigned turn_at_once(struct wi_core *core)
+{
+    if (__builtin_expect(++core->turns % STAMP_TURNS == 0, 0))
+        core->stamp = wi_engine_time(&core->engine);
+    return wi_engine_turn(&core->engine, WI_ENTER_NOW);
+}
+
 /* Waits as the user asked for: not at all, after a watch, or no longer than so. */
 static __attribute__((noinline)) unsigned wait_as_asked(struct wi_core *core, weir_ns until)
 {
     unsigned did = 0;
     if (core->never_blocks || !wi_queue_empty(&core->backlog)) /* R5 */
-        return wi_engine_turn(&core->engine, WI_ENTER_NOW);
+        return turn_at_once(core);
     weir_ns now = wi_engine_after(&core->engine, 0);
     if (core->spin_now >= SPIN_MIN && watch(core, until, &now, &did))
         return did;
@@ -183,6 +195,14 @@ static __attribute__((noinline)) unsigned wait_as_asked(struct wi_core *core, we
     if (core->spin_now < SPIN_MIN && wi_engine_after(&core->engine, 0) - now < core->spin_ns)
         core->spin_now = core->spin_ns;
     return did;
+}
+
+/* Whether a wait without an end, with no timer set, would be in vain. */
+static __attribute__((cold)) bool is_stuck(const struct wi_core *core)
+{
+    return core->sources == 0 && core->root.live > 0 && wi_list_empty(&core->wakes) &&
+           wi_list_empty(&core->engine.calls) && wi_queue_empty(&core->backlog) &&
+           wi_inbox_empty(&core->door->inbox);
 }
 
 unsigned wi_core_turn(struct wi_core *core, weir_ns until)
@@ -199,7 +219,11 @@ unsigned wi_core_turn(struct wi_core *core, weir_ns until)
     if (next < until)
         until = next;
     if (!wi_queue_empty(&core->ready) || until == WI_ENTER_NOW)
-        return wi_engine_turn(&core->engine, WI_ENTER_NOW);
+        return turn_at_once(core);
+    if (__builtin_expect(core->sources == 0, 0) && until == WEIR_FOREVER && is_stuck(core)) {
+        core->stuck = true;
+        return 0;
+    }
     if (__builtin_expect(core->waits_as_asked || !wi_queue_empty(&core->backlog), 0))
         return wait_as_asked(core, until);
     return sleep_until_kicked(core, until);

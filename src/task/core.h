@@ -80,11 +80,16 @@ struct wi_core {
     unsigned run_left;       /* tasks that this turn may still resume */
     unsigned run_budget;
     unsigned inbox_limit;
+    uint32_t
+        sources; /* what may wake tasks from outside: their waits that say so, listeners, a driver */
+    unsigned turns; /* that did not wait */
+    weir_ns stamp;  /* about now: the clock after the last wait, or of some turn since */
     uint8_t id;
     bool never_blocks;
     bool waits_as_asked; /* a wait is more than to sleep until something happens */
     bool outside;        /* embedded, and its driver has the thread: it may spawn, cancel, start */
     bool nudged;         /* since the last turn */
+    bool stuck;          /* nothing can ever wake a task that is left; see wi_core_turn */
     void *loop_sp;
     struct wi_fiber loop_fiber;
     struct wi_fiber *left_fiber; /* of whoever switched last: the one that arrives names it */
@@ -127,7 +132,8 @@ void wi_core_each_task(struct wi_core *core, void (*fn)(struct wi_task *task, vo
 unsigned wi_core_abandon(struct wi_core *core);
 
 /* One turn; blocks until `until` at most, if there is nothing to do and the last task did not end in
- * this very turn. How many completions and alarms it handled; messages and tasks are counted in the
+ * this very turn. Where it would block for ever although tasks are left and nothing can wake them, it
+ * returns with `stuck` set. How many completions and alarms it handled; messages and tasks are counted in the
  * core. */
 unsigned wi_core_turn(struct wi_core *core, weir_ns until);
 

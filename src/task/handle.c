@@ -25,6 +25,7 @@
 struct wi_await {
     struct wi_wait wait;
     struct wi_task *task;
+    struct wi_task *target;
     bool over;
     int result;
 };
@@ -44,7 +45,7 @@ static int find(uint64_t bits, struct wi_task **out)
 /* ---- spawning ---- */
 
 static int spawn(struct weir_scope *storage, weir_fn *fn, const void *arg, size_t copy,
-                 weir_task *out)
+                 weir_task *out, const void *site)
 {
     struct wi_scope *scope;
     int rc = wi_scope_begin(storage, "weir_spawn_task", &scope);
@@ -58,7 +59,7 @@ static int spawn(struct weir_scope *storage, weir_fn *fn, const void *arg, size_
     struct wi_task *task = wi_task_reserve(scope->core, &rc);
     if (task == NULL)
         return rc;
-    wi_task_start(task, scope->core, scope, fn, arg, copy);
+    wi_task_start(task, scope->core, scope, fn, arg, copy, site);
     task->handled = 1;
     task->await = NULL;
     out->bits = wi_handle_make(scope->core->id, WI_HANDLE_TASK, &task->node);
@@ -67,13 +68,13 @@ static int spawn(struct weir_scope *storage, weir_fn *fn, const void *arg, size_
 
 int weir_spawn_task(struct weir_scope *scope, weir_fn *fn, void *arg, weir_task *out)
 {
-    return spawn(scope, fn, arg, 0, out);
+    return spawn(scope, fn, arg, 0, out, __builtin_return_address(0));
 }
 
 int weir_spawn_task_copy(struct weir_scope *scope, weir_fn *fn, const void *arg, size_t size,
                          weir_task *out)
 {
-    return spawn(scope, fn, arg, size, out);
+    return spawn(scope, fn, arg, size, out, __builtin_return_address(0));
 }
 
 /* ---- the end ---- */
@@ -93,6 +94,15 @@ bool wi_handle_ended(struct wi_task *task, int result)
     wi_scope_hold(task->scope, task);
     return true;
 }
+
+static void tell_await(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    about->tasks = 1;
+    about->object = wi_container_of(wait, struct wi_await, wait)->target;
+}
+
+static const struct wi_wait_kind waits_for_task = {
+    .interrupt = wi_wait_wake, .what = "for a task to end", .tell = tell_await};
 
 /* 0 with the result in *await, or the interruption of `task`, and nothing has happened. */
 static int wait_for_end(struct wi_task *task, struct wi_task *target, struct wi_await *await)
@@ -122,7 +132,7 @@ int weir_task_wait(weir_task *handle)
         return -EDEADLK;
     if (target->await != NULL)
         return -EALREADY;
-    struct wi_await await = {.wait = {.interrupt = wi_wait_wake}, .task = task};
+    struct wi_await await = {.wait = {.kind = &waits_for_task}, .task = task, .target = target};
     if (target->state == WI_TASK_ENDED) {
         await.result = target->result;
         wi_task_discard(target);

@@ -76,12 +76,15 @@ static void leave_queue(struct wi_core *core, struct taker *taker)
         wi_task_wake(wi_container_of(pool->waiters.next, struct taker, link)->task);
 }
 
+static const struct wi_wait_kind waits_for_buffer = {.interrupt = wi_wait_wake,
+                                                     .what = "for a buffer of the receive pool"};
+
 static __attribute__((noinline)) int wait_for_buffer(struct wi_task *task, struct weir_buf *out,
                                                      struct wi_patience *patience,
                                                      bool (*given_up)(struct wi_patience *))
 {
     struct wi_core *core = task->core;
-    struct taker taker = {.wait = {.interrupt = wi_wait_wake}, .task = task};
+    struct taker taker = {.wait = {.kind = &waits_for_buffer}, .task = task};
     void *data = NULL;
     int rc = 0;
     wi_list_push_back(&core->pool.waiters, &taker.link);

@@ -213,22 +213,21 @@ struct wi_task *wi_task_reserve(struct wi_core *core, int *error)
     return NULL;
 }
 
-static inline __attribute__((always_inline)) void start_task(struct wi_task *task,
-                                                             struct wi_core *core,
-                                                             struct wi_scope *scope, weir_fn *fn,
-                                                             const void *arg, size_t copy)
+static inline __attribute__((always_inline)) void
+start_task(struct wi_task *task, struct wi_core *core, struct wi_scope *scope, weir_fn *fn,
+           const void *arg, size_t copy, const void *site)
 {
     void *top = task->stack->top;
     task->core = core;
     task->scope = scope;
     task->fn = fn;
+    task->site = site;
     task->arg = (void *)(uintptr_t)arg; // NOLINT: const is the caller's business
     if (copy > 0)
         top = copy_argument(task, arg, copy);
     task->sp = wi_ctx_prepare(top, task_entry, task);
     task->latched = false;
     task->index = scope->spawned++;
-    task->wait = NULL;
     task->joining = NULL;
     task->done = 0;
     task->ties = 0;
@@ -240,9 +239,9 @@ static inline __attribute__((always_inline)) void start_task(struct wi_task *tas
 }
 
 void wi_task_start(struct wi_task *task, struct wi_core *core, struct wi_scope *scope, weir_fn *fn,
-                   const void *arg, size_t copy)
+                   const void *arg, size_t copy, const void *site)
 {
-    start_task(task, core, scope, fn, arg, copy);
+    start_task(task, core, scope, fn, arg, copy, site);
 }
 
 int wi_task_copy_check(const struct wi_core *core, size_t copy)
@@ -250,8 +249,10 @@ int wi_task_copy_check(const struct wi_core *core, size_t copy)
     return copy > core->stacks.stack_bytes / COPY_SHARE ? -E2BIG : 0;
 }
 
-int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
-                  size_t copy)
+static inline __attribute__((always_inline)) int spawn_into(struct wi_core *core,
+                                                            struct wi_scope *scope, weir_fn *fn,
+                                                            const void *arg, size_t copy,
+                                                            const void *site)
 {
     if (scope->kids.state != 0)
         return wi_cover_error(scope->kids.state);
@@ -261,8 +262,14 @@ int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, con
     struct wi_task *task = make_task(core, &error);
     if (task == NULL)
         return error;
-    start_task(task, core, scope, fn, arg, copy);
+    start_task(task, core, scope, fn, arg, copy, site);
     return 0;
+}
+
+int wi_core_spawn(struct wi_core *core, struct wi_scope *scope, weir_fn *fn, const void *arg,
+                  size_t copy)
+{
+    return spawn_into(core, scope, fn, arg, copy, __builtin_return_address(0));
 }
 
 /* ---- parking and waking ---- */
@@ -273,10 +280,13 @@ void wi_task_park(struct wi_task *task, struct wi_wait *wait)
         task->latched = false;
         return;
     }
+    struct wi_core *core = task->core;
     task->wait = wait;
     task->state = WI_TASK_PARKED;
-    hand_over(task->core, task);
-    task->wait = NULL;
+    wait->since = core->stamp;
+    core->sources += wait->kind->outside;
+    hand_over(core, task);
+    core->sources -= wait->kind->outside;
 }
 
 void wi_task_wake(struct wi_task *task)
@@ -291,8 +301,8 @@ void wi_task_wake(struct wi_task *task)
 
 void wi_task_interrupt(struct wi_task *task)
 {
-    if (task->state == WI_TASK_PARKED && task->wait != NULL)
-        task->wait->interrupt(task, task->wait);
+    if (task->state == WI_TASK_PARKED && task->wait->kind->interrupt != NULL)
+        task->wait->kind->interrupt(task, task->wait);
 }
 
 void wi_wait_wake(struct wi_task *task, struct wi_wait *wait)
@@ -331,20 +341,20 @@ size_t weir_done(void)
     return core == NULL || core->current == NULL ? 0 : core->current->done;
 }
 
-static inline __attribute__((always_inline)) int spawn(struct weir_scope *storage, weir_fn *fn,
-                                                       const void *arg, size_t copy)
+static inline __attribute__((always_inline)) int
+spawn(struct weir_scope *storage, weir_fn *fn, const void *arg, size_t copy, const void *site)
 {
     struct wi_scope *scope;
     int rc = wi_scope_begin(storage, "weir_spawn", &scope);
-    return rc < 0 ? rc : wi_core_spawn(scope->core, scope, fn, arg, copy);
+    return rc < 0 ? rc : spawn_into(scope->core, scope, fn, arg, copy, site);
 }
 
 int weir_spawn(struct weir_scope *scope, weir_fn *fn, void *arg)
 {
-    return spawn(scope, fn, arg, 0);
+    return spawn(scope, fn, arg, 0, __builtin_return_address(0));
 }
 
 int weir_spawn_copy(struct weir_scope *scope, weir_fn *fn, const void *arg, size_t size)
 {
-    return spawn(scope, fn, arg, size);
+    return spawn(scope, fn, arg, size, __builtin_return_address(0));
 }

@@ -22,9 +22,9 @@ struct wi_task *wi_task_reserve(struct wi_core *core, int *error);
 /* 0, or -E2BIG: an argument of this size cannot be put on a task's stack. */
 int wi_task_copy_check(const struct wi_core *core, size_t copy);
 
-/* Makes a reserved task run fn(arg) in the scope, of the same core; cannot fail. */
+/* Makes a reserved task run fn(arg) in the scope, of the same core; cannot fail. `site`: see task.h. */
 void wi_task_start(struct wi_task *task, struct wi_core *core, struct wi_scope *scope, weir_fn *fn,
-                   const void *arg, size_t copy);
+                   const void *arg, size_t copy, const void *site);
 
 /* Frees a header that is CLAIMED or ENDED, which its scope holds. */
 void wi_task_discard(struct wi_task *task);

@@ -155,12 +155,24 @@ static void join_interrupted(struct wi_task *task, struct wi_wait *wait)
         wi_task_wake(task);
 }
 
+static void tell_join(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    const struct wi_scope *scope = wi_container_of(wait, struct join, wait)->scope;
+    about->tasks = scope->live;
+    about->object = scope;
+}
+
+static const struct wi_wait_kind waits_for_scope = {
+    .interrupt = join_interrupted, .what = "for the tasks of a scope", .tell = tell_join};
+static const struct wi_wait_kind closes_scope = {.what = "to close a scope", .tell = tell_join};
+
 static void join_all(struct wi_task *task, struct wi_scope *scope)
 {
+    struct join join = {.wait = {.kind = &closes_scope}, .scope = scope};
     struct wi_cover *joined_before = task->joining;
     task->joining = &scope->body;
     while (scope->live > 0)
-        wi_task_park(task, NULL);
+        wi_task_park(task, &join.wait);
     task->joining = joined_before;
 }
 
@@ -185,7 +197,7 @@ int weir_scope_wait(struct weir_scope *storage)
     struct wi_scope *scope = inside(storage);
     WEIR_REQUIRE(is_open(scope), "weir_scope_wait on a scope that is not open");
     struct wi_task *task = opener(scope, "weir_scope_wait");
-    struct join join = {.wait = {.interrupt = join_interrupted}, .scope = scope};
+    struct join join = {.wait = {.kind = &waits_for_scope}, .scope = scope};
     bool covers;
     task->done = 0;
     task->joining = &scope->body;

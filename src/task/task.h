@@ -17,11 +17,11 @@
  * is resumed (R1), and a task that ends takes no wake with it (R2): its header is free, and whoever
  * could wake it has been unlinked by the task itself before it returned.
  *
- * What a task waits for is told by a struct wi_wait on its own stack. Its `interrupt` is called
- * when cancellation or a deadline reaches the parked task; it must see to it that the task wakes,
- * now or when what is in flight has ended (I1), and nothing else. A task that is not parked is told
- * nothing: whoever parks looks at wi_task_interrupted first, unless no other task has run since the
- * last look.
+ * What a task waits for is told by a struct wi_wait on its own stack, and by its kind. The kind's
+ * `interrupt` is called when cancellation or a deadline reaches the parked task; it must see to it
+ * that the task wakes, now or when what is in flight has ended (I1), and nothing else. A task that is
+ * not parked is told nothing: whoever parks looks at wi_task_interrupted first, unless no other task
+ * has run since the last look.
  */
 #ifndef WI_TASK_TASK_H
 #define WI_TASK_TASK_H
@@ -47,8 +47,26 @@ enum wi_task_state {
     WI_TASK_ENDED
 };
 
+/* What else there is to say of a wait. */
+struct wi_wait_about {
+    int fd;             /* it is for this descriptor; -1: for none */
+    uint32_t tasks;     /* for so many children; 0: for none */
+    weir_ns until;      /* until this instant; 0: it has no end of its own */
+    const void *object; /* tasks that wait for the same thing have the same; NULL: unknown */
+};
+
+struct wi_wait;
+
+struct wi_wait_kind {
+    void (*interrupt)(struct wi_task *task, struct wi_wait *wait); /* NULL: it cannot be */
+    const char *what; /* as a person says it: "to receive" */
+    bool outside;     /* not only tasks of this core end it: the kernel does, or another thread */
+    void (*tell)(struct wi_wait *wait, struct wi_wait_about *about); /* may be NULL */
+};
+
 struct wi_wait {
-    void (*interrupt)(struct wi_task *task, struct wi_wait *wait);
+    const struct wi_wait_kind *kind;
+    weir_ns since; /* while its task is parked: the core's stamp when it parked */
 };
 
 /* The first cache line and the state of `base` are all that a task needs to park and to go on. */
@@ -75,13 +93,14 @@ struct wi_task {
     struct wi_scope *scope;
     weir_fn *fn;
     void *arg;
+    const void *site;         /* where it was spawned: an address in the code that did */
     struct wi_cover *joining; /* another node it is told of: see cover.h */
     uint32_t index;           /* in its scope, by order of spawning */
     int result;               /* once ENDED */
     struct wi_await *await;   /* while `handled`: who is parked in weir_task_wait for it, or NULL */
 };
 
-/* Parks the running task until somebody wakes it. `wait` may be NULL: then nothing interrupts. */
+/* Parks the running task until somebody wakes it. */
 void wi_task_park(struct wi_task *task, struct wi_wait *wait);
 
 /* Makes a parked task runnable; latches if it runs; nothing if it is queued. Its core's thread. */

@@ -42,6 +42,15 @@ static void interrupt_sleep(struct wi_task *task, struct wi_wait *wait)
     wi_task_wake(task);
 }
 
+static void tell_sleep(struct wi_wait *wait, struct wi_wait_about *about)
+{
+    about->until = wi_container_of(wait, struct sleeper, wait)->alarm.timer.deadline;
+}
+
+/* Not `outside`: the timer says for itself that something is to come. */
+static const struct wi_wait_kind sleeps = {
+    .interrupt = interrupt_sleep, .what = "for an instant", .tell = tell_sleep};
+
 int weir_sleep_until(weir_ns when)
 {
     struct wi_task *task;
@@ -49,8 +58,7 @@ int weir_sleep_until(weir_ns when)
     if (rc < 0)
         return rc;
     struct wi_wheel *wheel = &task->core->engine.wheel;
-    struct sleeper sleeper = {
-        .wait = {.interrupt = interrupt_sleep}, .alarm = {.fn = slept}, .task = task};
+    struct sleeper sleeper = {.wait = {.kind = &sleeps}, .alarm = {.fn = slept}, .task = task};
     wi_wheel_add(wheel, &sleeper.alarm.timer, when);
     for (;;) {
         wi_task_park(task, &sleeper.wait);

@@ -94,10 +94,13 @@ static int owned(const struct weir_wake *wake, const struct wi_core *core)
     return wake->core != core ? -EXDEV : 0;
 }
 
+static const struct wi_wait_kind waits_for_post = {
+    .interrupt = wi_wait_wake, .what = "for a post to a wake", .outside = true};
+
 int weir_wake_wait(struct weir_wake *wake)
 {
     struct wi_task *task;
-    struct wi_wait wait = {.interrupt = wi_wait_wake};
+    struct wi_wait wait = {.kind = &waits_for_post};
     int rc = wi_wait_begin(&task);
     if (rc == 0)
         rc = owned(wake, task->core);

@@ -118,6 +118,26 @@ void process_wait_threads(const char *name, unsigned count)
     CHECK_EQ(threads_named(name), count);
 }
 
+/* The state follows the name in brackets, which may hold anything: proc(5). */
+static char state_of(int thread)
+{
+    char path[64], line[256];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    FILE *file = fopen(path, "re");
+    CHECK(file != NULL);
+    CHECK(fgets(line, sizeof line, file) != NULL);
+    CHECK_EQ(fclose(file), 0);
+    const char *end = strrchr(line, ')');
+    CHECK(end != NULL && end[1] == ' ');
+    return end[2];
+}
+
+void process_wait_asleep(int thread)
+{
+    while (state_of(thread) != 'S')
+        (void)sched_yield();
+}
+
 void process_in_child(void (*fn)(void *arg), void *arg)
 {
     int status = 0;

@@ -41,6 +41,9 @@ unsigned process_threads(void);
  * joined is in /proc for a moment more). Ten seconds of anything else fail. */
 void process_wait_threads(const char *name, unsigned count);
 
+/* Waits until the thread, of this process, sleeps in the kernel. */
+void process_wait_asleep(int thread);
+
 /* Runs the function in a child; its failed check fails the case, its skip skips it. */
 void process_in_child(void (*fn)(void *arg), void *arg);
 

@@ -451,15 +451,18 @@ static void hit_a_task(struct wi_core *core, struct wi_message *message)
     audit_ready(core);
 }
 
+static const struct wi_wait_kind hailed = {.what = "for a hail", .outside = true};
+
 static int park_and_yield(void *arg)
 {
+    struct wi_wait wait = {.kind = &hailed};
     struct wi_task *task = wi_core_self->current;
     *(struct wi_task **)arg = task;
     for (unsigned i = 0; !storm_over; i++)
         if (i % 3 == 0)
             CHECK_EQ(weir_yield(), 0);
         else
-            wi_task_park(task, NULL);
+            wi_task_park(task, &wait);
     return 0;
 }
 

@@ -49,9 +49,11 @@ static void told(struct wi_task *task, struct wi_wait *wait)
     wi_container_of(wait, struct fake_task, wait)->told++;
 }
 
+static const struct wi_wait_kind is_told = {.interrupt = told};
+
 static void init_task(struct fake_task *fake)
 {
-    *fake = (struct fake_task){.wait = {.interrupt = told}};
+    *fake = (struct fake_task){.wait = {.kind = &is_told}};
     fake->task.state = WI_TASK_PARKED;
     fake->task.wait = &fake->wait;
 }

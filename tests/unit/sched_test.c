@@ -26,6 +26,14 @@ static unsigned queued(const struct wi_core *core)
 
 /* ---- waking: EX1, EX2 ---- */
 
+static const struct wi_wait_kind uninterrupted = {.what = "for a wake"};
+
+static void park(struct wi_task *task)
+{
+    struct wi_wait wait = {.kind = &uninterrupted};
+    wi_task_park(task, &wait);
+}
+
 static int wake_oneself(void *arg)
 {
     struct wi_task *task = self();
@@ -33,7 +41,7 @@ static int wake_oneself(void *arg)
     for (int i = 0; i < 1000; i++) {
         wi_task_wake(task);
         wi_task_wake(task);
-        wi_task_park(task, NULL); /* returns at once: the wake was kept */
+        park(task); /* returns at once: the wake was kept */
     }
     CHECK(!task->latched);
     CHECK_EQ(queued(task->core), 0);
@@ -49,7 +57,7 @@ static int note_and_park(void *arg)
 {
     struct wi_task **task = arg;
     *task = self();
-    wi_task_park(*task, NULL);
+    park(*task);
     *task = NULL;
     return 0;
 }
@@ -83,7 +91,7 @@ static int yield_latched(void *arg)
     wi_task_wake(task);
     CHECK_EQ(weir_yield(), 0);
     CHECK(task->latched); /* a yield is no park and takes no wake */
-    wi_task_park(task, NULL);
+    park(task);
     CHECK(!task->latched);
     return 0;
 }
@@ -116,7 +124,7 @@ static int park_really(void *arg)
     CHECK_GT(task->node.generation, header->generation);
     CHECK(!task->latched);
     header->task = NULL;
-    wi_task_park(task, NULL);
+    park(task);
     header->task = task;
     return 0;
 }
@@ -175,10 +183,12 @@ static int park_deaf(void *arg)
     return wi_task_interrupted(self());
 }
 
+static const struct wi_wait_kind deaf = {.interrupt = count_only, .what = "deaf"};
+
 /* I1: whoever has something in flight decides itself when to wake. */
 static int interrupt_deaf(void *arg)
 {
-    struct counted counted = {.wait = {.interrupt = count_only}};
+    struct counted counted = {.wait = {.kind = &deaf}};
     (void)arg;
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, park_deaf, &counted), 0);
@@ -204,10 +214,12 @@ struct listed {
     unsigned runs;
 };
 
+static const struct wi_wait_kind interrupted = {.interrupt = wi_wait_wake, .what = "for a wake"};
+
 static int park_once(void *arg)
 {
     struct listed *listed = arg;
-    struct wi_wait wait = {.interrupt = wi_wait_wake};
+    struct wi_wait wait = {.kind = &interrupted};
     listed->task = self();
     wi_task_park(listed->task, &wait);
     listed->rc = wi_task_interrupted(listed->task);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* When nothing can ever wake the tasks that are left, the run says so and ends (A3); and it does not
+ * say so while anything can. */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "support/lines.h"
+#include "support/net.h"
+#include "support/process.h"
+#include "support/programs.h"
+#include "weir/core.h"
+#include "weir/wake.h"
+
+static void check_said(bool expected)
+{
+    CHECK_EQ(net_logged("deadlock: nothing can ever wake") > 0, expected);
+}
+
+/* ---- what is one ---- */
+
+struct pair {
+    weir_task first, second;
+    int rc[2];
+};
+
+static int wait_for_second(void *arg)
+{
+    struct pair *pair = arg;
+    return pair->rc[0] = weir_task_wait(&pair->second);
+}
+
+static int wait_for_first(void *arg)
+{
+    struct pair *pair = arg;
+    return pair->rc[1] = weir_task_wait(&pair->first);
+}
+
+static int wait_for_one_another(void *arg)
+{
+    struct pair *pair = arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn_task(&scope, wait_for_second, pair, &pair->first), 0);
+    CHECK_EQ(weir_spawn_task(&scope, wait_for_first, pair, &pair->second), 0);
+    CHECK_EQ(weir_scope_wait(&scope), -ECANCELED);
+    return 7;
+}
+
+CASE(deadlock_of_tasks_that_wait_for_each_other_ends_the_run)
+{
+    struct pair pair = {0};
+    CHECK_EQ(net_run(wait_for_one_another, &pair), -EDEADLK);
+    CHECK_EQ(pair.rc[0], -ECANCELED);
+    CHECK_EQ(pair.rc[1], -ECANCELED);
+    check_said(true);
+    CHECK_EQ(net_logged("wake the 3 tasks"), 1);
+}
+
+static int sleep_for_ever(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(weir_sleep(WEIR_FOREVER), -ECANCELED);
+    return 0;
+}
+
+CASE(deadlock_of_a_sleep_without_an_end)
+{
+    CHECK_EQ(net_run(sleep_for_ever, NULL), -EDEADLK);
+    check_said(true);
+}
+
+static int wait_shielded(void *arg)
+{
+    struct pair *pair = arg;
+    WEIR_SHIELD(WEIR_FOREVER);
+    return wait_for_one_another(pair);
+}
+
+CASE(deadlock_under_a_shield_pierces_it)
+{
+    struct pair pair = {0};
+    CHECK_EQ(net_run(wait_shielded, &pair), -EDEADLK);
+    CHECK_EQ(pair.rc[0], -ECANCELED);
+    check_said(true);
+}
+
+/* The goodbye after the news may use time, input and output as any task that is cancelled may not:
+ * but it runs to its end, closes what it has and frees it. */
+static int own_a_socket(void *arg)
+{
+    struct pair *pair = arg;
+    weir_sock here, there;
+    struct program_port port;
+    program_listen(&port, NULL);
+    program_connect(&port, &here, &there);
+    CHECK_EQ(weir_listener_close(&port.listener), 0);
+    CHECK_EQ(wait_for_one_another(pair), 7);
+    CHECK_EQ(weir_close(&here), 0);
+    CHECK_EQ(weir_close(&there), 0);
+    return 0;
+}
+
+CASE(deadlock_beside_idle_sockets_is_seen_and_they_are_closed)
+{
+    struct pair pair = {0};
+    CHECK_EQ(net_run(own_a_socket, &pair), -EDEADLK);
+    check_said(true);
+}
+
+static int stop_then_wait(void *arg)
+{
+    WEIR_SHIELD(WEIR_FOREVER);
+    CHECK_EQ(weir_stop(5, -1), 1);
+    return wait_for_one_another(arg);
+}
+
+CASE(deadlock_after_a_stop_without_a_limit_ends_the_run)
+{
+    struct pair pair = {0};
+    CHECK_EQ(net_run(stop_then_wait, &pair), -EDEADLK);
+    check_said(true);
+}
+
+CASE(deadlock_is_seen_by_a_core_that_never_sleeps)
+{
+    struct pair pair = {0};
+    CHECK_EQ(net_run_with(WEIR_OPTS(.busy = 1), wait_for_one_another, &pair), -EDEADLK);
+    check_said(true);
+}
+
+static int again(void *arg)
+{
+    (void)arg;
+    return weir_sleep(WEIR_MS);
+}
+
+CASE(deadlock_of_one_run_is_not_of_the_next)
+{
+    struct pair pair = {0};
+    CHECK_EQ(net_run(wait_for_one_another, &pair), -EDEADLK);
+    CHECK_EQ(net_run(again, NULL), 0);
+    check_said(false);
+}
+
+/* ---- what is none ---- */
+
+static int wait_with_a_deadline(void *arg)
+{
+    struct pair *pair = arg;
+    WEIR_SCOPE(scope, WEIR_ALL);
+    WEIR_WITHIN(2 * WEIR_MS);
+    CHECK_EQ(weir_spawn_task(&scope, wait_for_second, pair, &pair->first), 0);
+    CHECK_EQ(weir_spawn_task(&scope, wait_for_first, pair, &pair->second), 0);
+    CHECK_EQ(weir_scope_wait(&scope), -ETIMEDOUT);
+    weir_scope_cancel(&scope);
+    return 0;
+}
+
+CASE(deadlock_is_none_while_a_deadline_is_to_come)
+{
+    struct pair pair = {0};
+    CHECK_EQ(net_run(wait_with_a_deadline, &pair), 0);
+    check_said(false);
+}
+
+static void *post_late(void *arg)
+{
+    process_wait_asleep(getpid()); /* the first thread, which has the core */
+    CHECK_EQ(weir_wake_post(arg), 0);
+    CHECK_EQ(weir_wake_drop(arg), 0);
+    return NULL;
+}
+
+static int wait_for_wake(void *arg)
+{
+    return weir_wake_wait(arg);
+}
+
+/* The task that is parked on the wake is not the only one that it may help in the end. */
+static int wait_for_a_thread(void *arg)
+{
+    struct weir_wake *wake;
+    pthread_t thread;
+    (void)arg;
+    CHECK_EQ(weir_wake_open(&wake), 0);
+    CHECK_EQ(weir_wake_hold(wake), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, post_late, wake), 0);
+    {
+        WEIR_SCOPE(scope, WEIR_ALL);
+        CHECK_EQ(weir_spawn(&scope, wait_for_wake, wake), 0);
+        CHECK_EQ(weir_scope_wait(&scope), 0);
+    }
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    return weir_wake_close(wake);
+}
+
+CASE(deadlock_is_none_while_a_wake_is_open)
+{
+    CHECK_EQ(net_run(wait_for_a_thread, NULL), 0);
+    check_said(false);
+}
+
+static void connect_late(void *arg)
+{
+    process_wait_asleep(getpid());
+    net_plain_close(net_plain_dial(arg));
+}
+
+static int accept_late(void *arg)
+{
+    struct program_port port;
+    weir_sock sock;
+    (void)arg;
+    program_listen(&port, NULL);
+    net_peer(connect_late, port.addr);
+    CHECK_EQ(weir_accept(port.listener, &sock), 0);
+    CHECK_EQ(weir_close(&sock), 0);
+    return weir_listener_close(&port.listener);
+}
+
+CASE(deadlock_is_none_while_a_listener_is_open)
+{
+    CHECK_EQ(net_run(accept_late, NULL), 0);
+    check_said(false);
+}
+
+CASE(deadlock_is_none_for_a_core_whose_driver_may_act)
+{
+    static struct lines lines;
+    struct weir_core *core;
+    struct pair pair = {0};
+    CHECK_EQ(weir_core_open(WEIR_OPTS(.log = lines_take, .log_user = &lines), &core), 0);
+    CHECK_EQ(weir_spawn(weir_core_root(core), wait_for_one_another, &pair), 0);
+    for (int i = 0; i < 8; i++)
+        CHECK_GE(weir_core_run_once(core, 0), 0);
+    CHECK_EQ(weir_core_task_count(core), 3);
+    CHECK_EQ(weir_core_close(core), 0);
+    CHECK_EQ(pair.rc[0], -ECANCELED);
+    CHECK(lines_find(&lines, WEIR_LOG_ERROR, "deadlock") == NULL);
+}
