@@ -42,16 +42,19 @@ static void done(struct wi_engine *engine, struct wi_op *op, int32_t res, bool m
         wi_task_wake(batch->task);
 }
 
+static const struct wi_wait_kind waits_for_batch = {.what = "for no-ops", .outside = true};
+
 static double weir_slice(struct nop *nop, struct batch *batch)
 {
     struct wi_engine *engine = &batch->task->core->engine;
+    struct wi_wait wait = {.kind = &waits_for_batch};
     weir_ns start = wi_clock_now();
     for (int i = 0; i < BATCHES; i++) {
         batch->left = BATCH;
         for (int k = 0; k < BATCH; k++)
             wi_op_start(engine, &nop[k].op);
         while (batch->left > 0)
-            wi_task_park(batch->task, NULL);
+            wi_task_park(batch->task, &wait);
     }
     return (double)(wi_clock_now() - start) / (BATCHES * BATCH);
 }
