@@ -205,8 +205,8 @@ def monotonic_now():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) if is_here else 0
 
 
-def core_by_name(thread):
-    """What the thread-local says: an address, 0, or None where gdb cannot read thread-locals. That
+def core_by_name():
+    """What the selected thread's own variable says: an address, 0, or None where gdb cannot read thread-locals. That
     takes libthread_db, which wants the very C library of the process."""
     symbol = gdb.lookup_global_symbol("wi_core_self")
     try:
@@ -231,7 +231,7 @@ def core_of_frame(frame):
     return int(value) if is_core and not value.is_optimized_out else 0
 
 
-def core_by_walk(thread):
+def core_by_walk():
     frame = gdb.newest_frame()
     for _ in range(WALK_MAX):
         if frame is None:
@@ -272,9 +272,9 @@ def find_cores():
     with selection_kept(), no_view():
         for thread in sorted(gdb.selected_inferior().threads(), key=lambda one: one.num):
             thread.switch()
-            address = core_by_name(thread)
+            address = core_by_name()
             if address is None:
-                address = core_by_walk(thread)
+                address = core_by_walk()
             if address != 0:
                 found.setdefault(address, thread)
         for address, thread in NAMED.each():
@@ -348,7 +348,7 @@ class Task:
         if not low <= sp <= top - machine().bytes:
             fail(f"task {self.index}: its stack pointer {sp:#x} is outside its stack, {low:#x} to "
                  f"{top:#x}: its header is overwritten")
-        return sp, read_word(sp + machine().pc_at) & machine().pc_mask
+        return sp, read_word(sp + machine().pc_at)
 
     def sound(self, places):
         """As saved(); fails also if what lies there is no context, as after an overflow."""
@@ -613,7 +613,8 @@ class Command(gdb.Command):
         except gdb.MemoryError as error:
             fail(f"{error}: the memory of the tasks is overwritten, or not in the core file")
         except gdb.error as error:
-            fail(f"{error} (is {__doc__.split()[0]} of another version than the library?)")
+            is_other = "no member" in str(error)
+            fail(f"{error}{' (this script is of another version than the library)' * is_other}")
 
 
 class Weir(gdb.Command):
@@ -647,7 +648,7 @@ class WeirTasks(Command):
     def list(self, core, cores, places, verbose):
         tasks = sorted(core.tasks(), key=lambda task: task.index)
         gdb.write(f"core {core.number} at {core.address:#x} on thread {core.thread.num} "
-                  f"(LWP {core.thread.ptid[1]}): {len(tasks)} task{'s'[:len(tasks) != 1]}\n")
+                  f"(LWP {core.thread.ptid[1]}): {len(tasks)} task{'' if len(tasks) == 1 else 's'}\n")
         rows = [("ID", "STATE", "WAITS", "TASK", "AT", "SPAWNED AT")]
         for task in tasks:
             rows.append((task.id(cores), task.state, task.waits(), task.name(), task.where(places),
@@ -701,7 +702,7 @@ class WeirBt(Command):
             for task in core.tasks():
                 try:
                     self.print_one(task, cores, places, options)
-                except (gdb.GdbError, gdb.MemoryError) as error:
+                except (gdb.GdbError, gdb.error) as error:
                     gdb.write(f"{error}\n")
                 gdb.write("\n")
 
