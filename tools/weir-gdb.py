@@ -264,6 +264,17 @@ class Named:
 NAMED = Named()
 
 
+def try_core(address, thread):
+    """The core, or None: what was found is none, or overwritten, which is said."""
+    try:
+        return Core(address, thread)
+    except gdb.GdbError as error:
+        gdb.write(f"{error}\n")
+    except gdb.MemoryError as error:
+        gdb.write(f"weir: the core of thread {thread.num} cannot be read: {error}\n")
+    return None
+
+
 def find_cores():
     """Every core of the process, numbered from 1 in the order of threads."""
     need_process()
@@ -279,7 +290,7 @@ def find_cores():
                 found.setdefault(address, thread)
         for address, thread in NAMED.each():
             found.setdefault(address, thread)
-        cores = [Core(address, thread) for address, thread in found.items()]
+        cores = [core for core in map(try_core, found, found.values()) if core is not None]
     for number, core in enumerate(cores, 1):
         core.number = number
     if not cores:
@@ -290,9 +301,10 @@ def find_cores():
 
 def age(nanoseconds):
     for unit, size in (("s", 10**9), ("ms", 10**6), ("us", 10**3)):
+        if nanoseconds >= 1000 * size:
+            return f"{nanoseconds // size} {unit}"
         if nanoseconds >= size:
-            return f"{nanoseconds / size:.3g} {unit}" if nanoseconds < 1000 * size else \
-                   f"{nanoseconds // size} {unit}"
+            return f"{nanoseconds / size:.3g} {unit}"
     return f"{max(nanoseconds, 0)} ns"
 
 
