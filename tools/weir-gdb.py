@@ -534,16 +534,21 @@ class Hider:
         gdb.frame_filters[self.name] = self
 
     def filter(self, frames):
-        is_in_force = VIEW.is_in_force()
+        if not VIEW.is_in_force():
+            yield from frames
+            return
+        last = None
         for frame in frames:
-            inferior = frame.inferior_frame()
-            if not is_in_force:
-                yield frame
-            elif not VIEW.hides(inferior):
-                if not VIEW.holds(inferior):
-                    gdb.write("weir: the frames lead out of the task's stack, which is corrupt\n")
-                    return
-                yield frame
+            last = frame.inferior_frame()
+            if VIEW.hides(last):
+                continue
+            if not VIEW.holds(last):
+                gdb.write("weir: the frames lead out of the task's stack, which is corrupt\n")
+                return
+            yield frame
+        if last is not None and last.unwind_stop_reason() > gdb.FRAME_UNWIND_OUTERMOST:
+            why = gdb.frame_stop_reason_string(last.unwind_stop_reason())
+            gdb.write(f"weir: the frames end before the task's first, its stack is corrupt: {why}\n")
 
 
 HIDER = Hider()
