@@ -25,3 +25,9 @@ cmake_path(SET pc_full_dir NORMALIZE "${CMAKE_INSTALL_PREFIX}/${pc_dir}")
 file(RELATIVE_PATH pc_prefix ${pc_full_dir} ${CMAKE_INSTALL_PREFIX})
 configure_file(cmake/weir.pc.in weir.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/weir.pc DESTINATION ${pc_dir})
+
+# For gdb: once where people find it, and once where gdb looks for the scripts of the shared library,
+# by its full name, which is known when the prefix is. docs/design/gdb.md
+install(FILES tools/weir-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/weir)
+install(FILES tools/weir-gdb.py RENAME libweir.so.${PROJECT_VERSION}-gdb.py
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/gdb/auto-load\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR})

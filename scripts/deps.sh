@@ -16,7 +16,7 @@ bench)
     ;;
 ci)
     packages+=("${bench[@]}" clang libclang-rt-dev clang-format clang-tidy valgrind
-        gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+        gdb gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gdb-multiarch)
     ;;
 *)
     echo "usage: ${0##*/} [bench|ci]" >&2
