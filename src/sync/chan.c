@@ -149,7 +149,7 @@ int weir_chan_open(struct weir_chan *storage, void *items, size_t item_bytes, si
 {
     struct wi_core *core = wi_core_self;
     struct wi_chan *chan = inside(storage);
-    *chan = (struct wi_chan){.core = NULL};
+    memset(storage, 0, sizeof *storage);
     if (core == NULL)
         return -EPERM;
     int rc = refuse_sizes(core->log, items, item_bytes, capacity);
