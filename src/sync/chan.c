@@ -201,20 +201,16 @@ static const struct wi_wait_kind sends = {
 static const struct wi_wait_kind receives = {
     .interrupt = wi_wait_wake, .what = "to receive from a channel", .tell = wi_waiter_tell};
 
-static __attribute__((noinline)) int wait_to_send(struct wi_task *task, struct wi_chan *chan,
-                                                  const void *item)
+/* One function for both sides, which jump to it: the way back from the switch is the same then. */
+static __attribute__((noinline)) int wait_in(struct wi_waiters *line, struct wi_chan *chan,
+                                             const struct wi_wait_kind *kind, const void *from,
+                                             void *to)
 {
-    struct party party = {.waiter = {.wait = {.kind = &sends}, .task = task, .object = chan},
-                          .from = item};
-    return wi_waiters_wait(&chan->senders, &party.waiter);
-}
-
-static __attribute__((noinline)) int wait_to_receive(struct wi_task *task, struct wi_chan *chan,
-                                                     void *item)
-{
-    struct party party = {.waiter = {.wait = {.kind = &receives}, .task = task, .object = chan},
-                          .to = item};
-    return wi_waiters_wait(&chan->receivers, &party.waiter);
+    struct party party = {
+        .waiter = {.wait = {.kind = kind}, .task = chan->core->current, .object = chan},
+        .from = from,
+        .to = to};
+    return wi_waiters_wait(line, &party.waiter);
 }
 
 int weir_chan_try_send(struct weir_chan *storage, const void *item)
@@ -235,7 +231,7 @@ int weir_chan_send(struct weir_chan *storage, const void *item)
         return rc;
     rc = put(chan, item);
     if (rc == -EAGAIN)
-        return wait_to_send(task, chan, item);
+        return wait_in(&chan->senders, chan, &sends, item, NULL);
     wi_task_completed_inline(task);
     return rc;
 }
@@ -258,7 +254,7 @@ int weir_chan_recv(struct weir_chan *storage, void *item)
         return rc;
     rc = take(chan, item);
     if (rc == -EAGAIN)
-        return wait_to_receive(task, chan, item);
+        return wait_in(&chan->receivers, chan, &receives, NULL, item);
     wi_task_completed_inline(task);
     return rc;
 }
