@@ -97,10 +97,11 @@ struct pair {
 static int answer(void *arg)
 {
     struct pair *pair = arg;
-    int rc;
-    while ((rc = weir_event_wait(&pair->event[1])) == 0) {
-        rc = weir_event_clear(&pair->event[1]);
-        rc |= weir_event_set(&pair->event[0]);
+    int rc = 0;
+    while (rc == 0) {
+        rc = weir_event_wait(&pair->event[1]);
+        weir_event_clear(&pair->event[1]);
+        weir_event_set(&pair->event[0]);
     }
     return rc;
 }
@@ -128,9 +129,11 @@ static double event_slice(void *arg)
 
 static int wait_again_and_again(void *arg)
 {
-    int rc;
-    while ((rc = weir_event_wait(arg)) == 0)
-        rc = weir_event_clear(arg);
+    int rc = 0;
+    while (rc == 0) {
+        rc = weir_event_wait(arg);
+        weir_event_clear(arg);
+    }
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/driver.h"
 #include "support/net.h"
 #include "weir.h"
 
@@ -289,10 +290,11 @@ CASE(event_is_set_by_the_driver_of_an_embedded_core)
     struct weir_core *core;
     CHECK_EQ(weir_core_open(NULL, &core), 0);
     CHECK_EQ(weir_spawn(weir_core_root(core), wait_as_guest, &guest), 0);
-    while (meeting.waiting == 0)
-        CHECK_GE(weir_core_run_once(core, 0), 0);
+    driver_settle(core);
+    CHECK_EQ(meeting.waiting, 1);
     CHECK_EQ(weir_event_set(&meeting.event), 0);
     CHECK_EQ(weir_event_clear(&meeting.event), 0);
+    CHECK(driver_is_asked(core));
     CHECK_EQ(meeting.passed, 0);
     CHECK(weir_core_has_ready(core));
     CHECK_GE(weir_core_run_once(core, WEIR_FOREVER), 0); /* does not wait */
