@@ -206,10 +206,10 @@ static __attribute__((noinline)) int wait_in(struct wi_waiters *line, struct wi_
                                              const struct wi_wait_kind *kind, const void *from,
                                              void *to)
 {
-    struct party party = {
-        .waiter = {.wait = {.kind = kind}, .task = chan->core->current, .object = chan},
-        .from = from,
-        .to = to};
+    struct party party;
+    wi_waiter_init(&party.waiter, chan->core->current, kind, chan);
+    party.from = from;
+    party.to = to;
     return wi_waiters_wait(line, &party.waiter);
 }
 

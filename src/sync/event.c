@@ -41,8 +41,8 @@ int weir_event_wait(struct weir_event *storage)
     if (rc < 0)
         return rc;
     if (!event->is_set) {
-        struct wi_waiter waiter = {
-            .wait = {.kind = &waits_for_event}, .task = task, .object = storage};
+        struct wi_waiter waiter;
+        wi_waiter_init(&waiter, task, &waits_for_event, storage);
         return wi_waiters_wait(&event->line, &waiter);
     }
     wi_task_completed_inline(task);

@@ -28,7 +28,7 @@ struct wi_waiters {
     struct wi_list *first; /* NULL: nobody waits */
 };
 
-/* On the stack of a task. Its maker sets kind, task and object and zeroes the rest. */
+/* On the stack of a task. */
 struct wi_waiter {
     struct wi_wait wait;
     struct wi_list link; /* in line until granted, or gone */
@@ -37,6 +37,16 @@ struct wi_waiter {
     int result;         /* once granted */
     bool granted;
 };
+
+/* Field by field: the rest is set when it means something. */
+static inline void wi_waiter_init(struct wi_waiter *waiter, struct wi_task *task,
+                                  const struct wi_wait_kind *kind, const void *object)
+{
+    waiter->wait.kind = kind;
+    waiter->task = task;
+    waiter->object = object;
+    waiter->granted = false;
+}
 
 static inline bool wi_waiters_empty(const struct wi_waiters *line)
 {
