@@ -24,6 +24,8 @@ unsigned micro_runs = 41;
 
 static bool as_json, is_strict;
 static unsigned missed, reported;
+static uint64_t mallocs; /* of all that was measured in slices, but the first ones */
+static const char mallocs_name[] = "mallocs.after.warm-up";
 static char **wanted;
 static int wanted_count;
 
@@ -79,6 +81,33 @@ void micro_report(struct micro *micro)
     (void)fflush(stdout);
 }
 
+int micro_measures(const char *name)
+{
+    return micro_wanted(name) || micro_wanted(mallocs_name);
+}
+
+void micro_measure(const char *name, double target, unsigned operations, micro_slice *fn, void *arg)
+{
+    struct micro figure = {.name = name, .unit = "ns", .target = target, .operations = operations};
+    if (!micro_measures(name))
+        return;
+    (void)fn(arg);
+    uint64_t before = micro_mallocs();
+    for (unsigned run = 0; run < micro_runs; run++)
+        micro_add(&figure, fn(arg));
+    mallocs += micro_mallocs() - before;
+    if (micro_wanted(name))
+        micro_report(&figure);
+}
+
+static void report_mallocs(void)
+{
+    struct micro figure = {.name = mallocs_name, .unit = "calls", .target = 0.5};
+    micro_add(&figure, (double)mallocs);
+    if (micro_wanted(figure.name))
+        micro_report(&figure);
+}
+
 double micro_resident(void)
 {
     unsigned long total = 0, pages = 0;
@@ -123,6 +152,8 @@ int main(int argc, char **argv)
         (void)printf("%-34s %12s %12s\n", "", "best", "median");
     bench_switch();
     bench_tasks();
+    bench_meeting();
+    report_mallocs();
     bench_wheel();
     bench_memory();
 #if WEIR_HAVE_URING

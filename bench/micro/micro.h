@@ -36,6 +36,17 @@ double micro_median(struct micro *micro);
 /* Prints the figure; keeps in mind if its best missed the target. */
 void micro_report(struct micro *micro);
 
+/* Runs one slice, gives the nanoseconds of one operation. */
+typedef double micro_slice(void *arg);
+
+/* Whether micro_measure does anything for a figure of this name. */
+int micro_measures(const char *name);
+
+/* Measures and reports a figure in slices, after a first one that warms up, if the user asked for it;
+ * and counts what they allocate, for which alone it measures too. */
+void micro_measure(const char *name, double target, unsigned operations, micro_slice *fn,
+                   void *arg);
+
 /* Calls of malloc and its kin by the library and this program since the start. */
 uint64_t micro_mallocs(void);
 
@@ -44,6 +55,7 @@ double micro_resident(void);
 
 void bench_switch(void);
 void bench_tasks(void);
+void bench_meeting(void);
 void bench_memory(void);
 void bench_wheel(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tasks -- taking turns, spawning, joining, deadlines: inside weir_run, with everything that the
- * loop does between, and with the mallocs that it did after warming up.
+ * loop does between.
  */
 #include "base/clock.h"
 #include "base/require.h"
@@ -19,21 +19,6 @@ enum {
     ALARMS = 100000,
     SLEEPERS = 100000
 };
-
-typedef double slice(void *arg); /* runs one slice, gives the nanoseconds of one operation */
-
-static uint64_t mallocs; /* of all slices but the first ones */
-
-static void measure(const char *name, double target, unsigned operations, slice *fn, void *arg)
-{
-    struct micro figure = {.name = name, .unit = "ns", .target = target, .operations = operations};
-    (void)fn(arg);
-    uint64_t before = micro_mallocs();
-    for (unsigned run = 0; run < micro_runs; run++)
-        micro_add(&figure, fn(arg));
-    mallocs += micro_mallocs() - before;
-    micro_report(&figure);
-}
 
 /* ---- a round of yields ---- */
 
@@ -67,13 +52,13 @@ static double yield_slice(void *arg)
 static void yield_among(const char *name, unsigned tasks, double target)
 {
     struct ring ring = {.tasks = tasks};
-    if (!micro_wanted(name))
+    if (!micro_measures(name))
         return;
     WEIR_SCOPE(scope, WEIR_ALL);
     for (unsigned i = 1; i < tasks; i++)
         if (weir_spawn(&scope, go_round, &ring) < 0)
             wi_assert(!"spawn");
-    measure(name, target, YIELDS / tasks * tasks, yield_slice, &ring);
+    micro_measure(name, target, YIELDS / tasks * tasks, yield_slice, &ring);
     ring.over = true;
     int rc = weir_scope_wait(&scope);
     wi_assert(rc == 0);
@@ -219,7 +204,7 @@ static double sleep_slice(void *arg)
 
 static void sleep_among(const char *name, unsigned sleepers)
 {
-    if (!micro_wanted(name))
+    if (!micro_measures(name))
         return;
     struct wi_engine *engine = &wi_core_self->engine;
     struct sleeper *sleeper = aligned_alloc(64, sleepers * sizeof *sleeper);
@@ -229,16 +214,15 @@ static void sleep_among(const char *name, unsigned sleepers)
         weir_ns away = draw() * 60 * WEIR_SEC + (weir_ns)i * WEIR_US;
         wi_alarm_set(engine, &sleeper[i].alarm, wi_engine_after(engine, away));
     }
-    measure(name, 0, ALARMS, sleep_slice, NULL);
+    micro_measure(name, 0, ALARMS, sleep_slice, NULL);
     for (unsigned i = 0; i < sleepers; i++)
         wi_alarm_clear(engine, &sleeper[i].alarm);
     free(sleeper);
 }
 
-static void single(const char *name, double target, unsigned operations, slice *fn)
+static void single(const char *name, double target, unsigned operations, micro_slice *fn)
 {
-    if (micro_wanted(name))
-        measure(name, target, operations, fn, NULL);
+    micro_measure(name, target, operations, fn, NULL);
 }
 
 static int run_all(void *arg)
@@ -262,11 +246,6 @@ static int run_all(void *arg)
 
 void bench_tasks(void)
 {
-    mallocs = 0;
     int rc = weir_run(NULL, run_all, NULL);
     wi_assert(rc == 0);
-    struct micro figure = {.name = "mallocs.after.warm-up", .unit = "calls", .target = 0.5};
-    micro_add(&figure, (double)mallocs);
-    if (micro_wanted(figure.name))
-        micro_report(&figure);
 }

@@ -366,6 +366,21 @@ CASE(cancel_reaches_a_wait_for_a_wake)
     play_all(&point_wake);
 }
 
+CASE(cancel_reaches_a_wait_for_an_event)
+{
+    play_all(&point_event);
+}
+
+CASE(cancel_reaches_a_receive_from_a_channel)
+{
+    play_all(&point_chan_recv);
+}
+
+CASE(cancel_reaches_a_send_into_a_channel)
+{
+    play_all(&point_chan_send);
+}
+
 CASE(cancel_reaches_a_receive)
 {
     play_all(&point_recv);

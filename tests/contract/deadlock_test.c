@@ -2,6 +2,7 @@
 /* When nothing can ever wake the tasks that are left, the run says so and ends (A3); and it does not
  * say so while anything can. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -135,6 +136,57 @@ static int again(void *arg)
     return weir_sleep(WEIR_MS);
 }
 
+static int wait_for_nobody(void *arg)
+{
+    struct weir_event event = {{0}};
+    int item = 0;
+    (void)arg;
+    WEIR_CHAN(chan, int, 1);
+    CHECK_EQ(weir_event_wait(&event), -ECANCELED);
+    CHECK_EQ(weir_chan_recv(&chan, &item), -ECANCELED);
+    return 0;
+}
+
+CASE(deadlock_of_a_wait_for_an_event_that_nobody_can_set)
+{
+    CHECK_EQ(net_run(wait_for_nobody, NULL), -EDEADLK);
+    check_said(true);
+}
+
+static int receive_only(void *arg)
+{
+    int item;
+    CHECK_EQ(weir_chan_recv(arg, &item), -ECANCELED);
+    return 0;
+}
+
+static int send_only(void *arg)
+{
+    int item = 0;
+    while (weir_chan_send(arg, &item) == 0)
+        item++;
+    CHECK_EQ(item, 2);
+    return 0;
+}
+
+static int wait_for_channels(void *arg)
+{
+    (void)arg;
+    WEIR_CHAN(empty, int, 2);
+    WEIR_CHAN(full, int, 2);
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, receive_only, &empty), 0);
+    CHECK_EQ(weir_spawn(&scope, send_only, &full), 0);
+    CHECK_EQ(weir_scope_wait(&scope), -ECANCELED);
+    return 0;
+}
+
+CASE(deadlock_of_waits_for_channels_that_nobody_else_uses)
+{
+    CHECK_EQ(net_run(wait_for_channels, NULL), -EDEADLK);
+    check_said(true);
+}
+
 CASE(deadlock_of_one_run_is_not_of_the_next)
 {
     struct pair pair = {0};
@@ -222,6 +274,44 @@ static int accept_late(void *arg)
 CASE(deadlock_is_none_while_a_listener_is_open)
 {
     CHECK_EQ(net_run(accept_late, NULL), 0);
+    check_said(false);
+}
+
+static enum weir_op_verdict set_when_readable(struct weir_op *op, ssize_t result, unsigned flags)
+{
+    (void)flags;
+    CHECK_EQ(result, POLLIN);
+    CHECK_EQ(weir_event_set(op->user), 0);
+    return WEIR_OP_DONE;
+}
+
+static void write_late(void *arg)
+{
+    process_wait_asleep(getpid());
+    CHECK_EQ(write(*(int *)arg, "x", 1), 1);
+}
+
+/* No timer is set, and no task waits for the kernel: only the operation does. */
+static int wait_for_an_operation(void *arg)
+{
+    struct weir_event event = {{0}};
+    struct weir_op op = {.fn = set_when_readable, .user = &event};
+    struct weir_core *core = weir_core_self();
+    int fd[2];
+    (void)arg;
+    CHECK_EQ(pipe(fd), 0);
+    CHECK_EQ(weir_fd_attach(core, fd[0]), 0);
+    weir_op_poll(core, &op, fd[0], POLLIN);
+    net_peer(write_late, &fd[1]);
+    CHECK_EQ(weir_event_wait(&event), 0);
+    CHECK_EQ(weir_fd_close(core, fd[0]), 0);
+    net_join_peers();
+    return close(fd[1]);
+}
+
+CASE(deadlock_is_none_while_an_operation_is_under_way)
+{
+    CHECK_EQ(net_run(wait_for_an_operation, NULL), 0);
     check_said(false);
 }
 

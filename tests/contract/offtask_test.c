@@ -98,6 +98,17 @@ static void call_tasks(struct handles *h)
     CHECK_EQ(weir_done(), 0);
 }
 
+static void call_meetings(struct handles *h)
+{
+    struct weir_event event = {{0}};
+    struct weir_chan chan = {{1}};
+    int item = 7;
+    CALL(weir_event_wait, &event);
+    CALL(weir_chan_send, &chan, &item);
+    CALL(weir_chan_recv, &chan, &item);
+    CHECK_EQ(item, 7);
+}
+
 static void call_handles(struct handles *h)
 {
     weir_task task = {.bits = 1};
@@ -132,6 +143,17 @@ static void call_questions(struct handles *h)
     struct weir_stats stats = {.size = sizeof stats};
     struct weir_wake *wake = NULL;
     struct weir_core *core;
+    struct weir_event event = {{0}};
+    struct weir_chan chan;
+    int item = 7;
+    CALL(weir_event_set, &event);
+    CALL(weir_event_clear, &event);
+    CHECK_EQ(weir_event_is_set(&event), false);
+    CALL(weir_chan_open, &chan, &item, sizeof item, 1);
+    CHECK_EQ(weir_chan_capacity(&chan), 0);
+    CALL(weir_chan_try_send, &chan, &item);
+    CALL(weir_chan_try_recv, &chan, &item);
+    CALL(weir_chan_close, &chan);
     CALL(weir_caps, &caps);
     CALL(weir_stats, &stats);
     CALL(weir_stop, 1, 0);
@@ -157,6 +179,7 @@ static void call_all(struct handles *h)
     call_stream(h);
     call_making_and_closing(h);
     call_tasks(h);
+    call_meetings(h);
     call_handles(h);
     call_questions(h);
 }
@@ -232,6 +255,7 @@ static void call_from_the_sink(enum weir_log_level level, const char *msg, void 
     call_stream(h);
     call_making_and_closing(h);
     call_tasks(h);
+    call_meetings(h);
     call_handles(h);
 }
 

@@ -6,6 +6,7 @@
  * that test.
  */
 #include "weir/api.h"
+#include "weir/chan.h"
 #include "weir/error.h"
 #include "weir/run.h"
 #include "weir/scope.h"
@@ -14,6 +15,7 @@
 #include "weir/time.h"
 
 int two_deadlines_and_a_shield(void *arg);
+int two_channels(void);
 int with_options(weir_fn *fn);
 int with_tcp_options(weir_listener *listener);
 void tell(const char *format, ...) WEIR_FORMAT(1, 2);
@@ -32,6 +34,14 @@ int two_deadlines_and_a_shield(void *arg)
         WEIR_UNTIL(weir_now() + WEIR_MS);
         return rc < 0 ? rc : weir_scope_wait(&children);
     }
+}
+
+int two_channels(void)
+{
+    WEIR_CHAN(numbers, int, 4);
+    WEIR_CHAN(deadlines, struct weir_deadline, 2);
+    int item = 1;
+    return weir_chan_send(&numbers, &item) + (int)weir_chan_capacity(&deadlines);
 }
 
 int with_options(weir_fn *fn)

@@ -133,6 +133,84 @@ const struct point point_wake = {.call = "weir_wake_wait",
                                  .sibling_later = true,
                                  .run_budget = 1};
 
+/* ---- an event and a channel ---- */
+
+static int wait_event(struct cell *cell)
+{
+    return weir_event_wait(&cell->event);
+}
+
+static void set_event(struct cell *cell)
+{
+    CHECK_EQ(weir_event_set(&cell->event), 0);
+}
+
+static void check_event_unused(struct cell *cell)
+{
+    CHECK_EQ(weir_event_clear(&cell->event), 0);
+    CHECK_EQ(cell->event.priv[0] | cell->event.priv[1], 0);
+}
+
+const struct point point_event = {.call = "weir_event_wait",
+                                  .wait = wait_event,
+                                  .produce = set_event,
+                                  .clean_up = check_event_unused,
+                                  .reusable = true};
+
+static int set_up_chan(struct cell *cell)
+{
+    return weir_chan_open(&cell->chan, cell->items, sizeof cell->items[0], 1);
+}
+
+static int set_up_full_chan(struct cell *cell)
+{
+    int rc = set_up_chan(cell);
+    return rc < 0 ? rc : weir_chan_send(&cell->chan, &cell->items[0]);
+}
+
+static int wait_chan_recv(struct cell *cell)
+{
+    int item = -1, rc = weir_chan_recv(&cell->chan, &item);
+    CHECK_EQ(item, rc == 0 ? 5 : -1);
+    return rc;
+}
+
+static void send_an_item(struct cell *cell)
+{
+    int item = 5;
+    CHECK_EQ(weir_chan_try_send(&cell->chan, &item), 0);
+}
+
+static int wait_chan_send(struct cell *cell)
+{
+    int item = 6;
+    return weir_chan_send(&cell->chan, &item);
+}
+
+static void receive_an_item(struct cell *cell)
+{
+    int item;
+    CHECK_EQ(weir_chan_try_recv(&cell->chan, &item), 0);
+}
+
+static void close_chan(struct cell *cell)
+{
+    CHECK_EQ(weir_chan_close(&cell->chan), 0);
+}
+
+const struct point point_chan_recv = {.call = "weir_chan_recv",
+                                      .set_up = set_up_chan,
+                                      .wait = wait_chan_recv,
+                                      .produce = send_an_item,
+                                      .clean_up = close_chan,
+                                      .reusable = true};
+const struct point point_chan_send = {.call = "weir_chan_send",
+                                      .set_up = set_up_full_chan,
+                                      .wait = wait_chan_send,
+                                      .produce = receive_an_item,
+                                      .clean_up = close_chan,
+                                      .reusable = true};
+
 /* ---- receiving ---- */
 
 static int set_up_half(struct cell *cell)
