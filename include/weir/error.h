@@ -8,10 +8,14 @@
 WEIR_BEGIN
 
 /* Results below zero are negated errno values, or one of these, which lie below them all. */
-#define WEIR_ERRORS(X)                                                             \
-    X(WEIR_ETORN, -4096, "an earlier send broke off in the middle of this stream") \
-    X(WEIR_ELOANS, -4097, "this task holds as many borrowed buffers as it may")    \
-    X(WEIR_EABANDONED, -4098, "the kernel never ended it; its memory is lost to the program")
+#define WEIR_ERRORS(X)                                                                        \
+    X(WEIR_ETORN, -4096, "an earlier send broke off in the middle of this stream")            \
+    X(WEIR_ELOANS, -4097, "this task holds as many borrowed buffers as it may")               \
+    X(WEIR_EABANDONED, -4098, "the kernel never ended it; its memory is lost to the program") \
+    X(WEIR_EHOST, -4110, "no such host")                                                      \
+    X(WEIR_EHOSTAGAIN, -4111, "the host cannot be looked up at present")                      \
+    X(WEIR_EHOSTADDR, -4112, "the host has no address")                                       \
+    X(WEIR_EHOSTFAIL, -4113, "the lookup of the host failed for good")
 
 enum weir_error {
 #define WEIR__ERROR(name, code, text) name = (code),

@@ -40,6 +40,7 @@ struct weir_stats {
     uint64_t quarantined;     /* tasks that never ended; their stacks stay mapped for ever */
     uint64_t outstanding;     /* operations that the kernel never ended */
     uint64_t inbox_undrained; /* messages that came too late for a task to see */
+    uint64_t orphaned;        /* cancelled lookups of names that had not returned; a thread each */
 };
 
 /* Fills what fits into out->size bytes, for the calling task's core, or for the core that this thread

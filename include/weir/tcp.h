@@ -56,10 +56,16 @@ WEIR_API int weir_listener_close(weir_listener *listener);
 WEIR_API WEIR_MUST_USE int weir_listener_addr(weir_listener listener, struct weir_addr *out);
 
 /* Connects; `opts` may be NULL. *out is a socket for the result 0 and zeroed otherwise. A
- * connection made although the task was cancelled is handed over. -EINVAL: bad text (host names are
- * not resolved) or option, named in the log; -ENAMETOOLONG: a unix path; -EMFILE at sockets_max,
- * too; else as connect(2), where -ETIMEDOUT without a deadline is TCP's own patience. To a unix
- * listener whose backlog is full it waits. [wait] */
+ * connection made although the task was cancelled is handed over. -EINVAL: bad text or option, named
+ * in the log; -ENAMETOOLONG: a unix path or a host's name; -EMFILE at sockets_max, too; else as
+ * connect(2), where -ETIMEDOUT without a deadline is TCP's own patience. To a unix listener whose
+ * backlog is full it waits.
+ *
+ * "host:port" with a host's name and the number of a port is looked up by another thread; a lookup
+ * that is cancelled goes on there and holds nothing up. Its addresses, at most 32, are tried in order
+ * until one connects; if none does, the error is the one that says most, an answer before silence
+ * before no way there. WEIR_EHOST, WEIR_EHOSTAGAIN, WEIR_EHOSTADDR, WEIR_EHOSTFAIL: not found, and why;
+ * -EAGAIN: no thread can be had. The log names the host. getaddrinfo(3) [wait] */
 WEIR_API WEIR_MUST_USE int weir_dial(weir_sock *out, const char *addr,
                                      const struct weir_tcp_opts *opts);
 

@@ -59,6 +59,7 @@ void wi_stats_gather(const struct wi_runtime *runtime, struct weir_stats *out)
     out->quarantined = stop->quarantined;
     out->outstanding = stop->outstanding;
     out->inbox_undrained = stop->inbox_undrained;
+    out->orphaned = stop->orphaned;
 }
 
 void wi_stats_give(const struct weir_stats *stats, struct weir_stats *user)

@@ -152,6 +152,23 @@ static bool rest_ended(struct wi_runtime *runtime)
     return true;
 }
 
+/* Calls that were cancelled go on in threads of their own; most return soon. */
+static void await_orphans(struct wi_runtime *runtime)
+{
+    struct wi_core *core = &runtime->core;
+    const struct wi_backend *be = core->engine.be;
+    weir_ns settle = runtime->options.stop_settle_ns;
+    weir_ns end = settle < 0 ? WEIR_FOREVER : wi_engine_after(&core->engine, settle);
+    while (be->orphans > 0 && wi_engine_after(&core->engine, 0) < end)
+        wi_core_turn(core, end);
+    runtime->stop.orphaned = be->orphans;
+    if (be->orphans > 0)
+        wi_log(&runtime->log, WEIR_LOG_WARN,
+               "%u calls that were cancelled have not returned; each keeps its thread and its own "
+               "memory until it does",
+               (unsigned)be->orphans);
+}
+
 /* ---- giving up ---- */
 
 static const char *name_of(uint8_t opcode)
@@ -160,7 +177,7 @@ static const char *name_of(uint8_t opcode)
         [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",    [WI_OP_ACCEPT] = "accept",
         [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive", [WI_OP_SEND] = "send",
         [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",    [WI_OP_WRITE] = "write",
-        [WI_OP_FSYNC] = "sync",
+        [WI_OP_FSYNC] = "sync",      [WI_OP_CALL] = "call",
     };
     const char *name = opcode < sizeof names / sizeof *names ? names[opcode] : NULL;
     return name != NULL ? name : "operation";
@@ -204,6 +221,7 @@ static void report_rest(struct wi_runtime *runtime)
 
 static int give_up(struct wi_runtime *runtime)
 {
+    runtime->stop.orphaned = runtime->core.engine.be->orphans;
     report_rest(runtime);
     wi_stats_gather(runtime, &runtime->stop.stats);
     wi_net_abandon(&runtime->net);
@@ -216,6 +234,7 @@ int wi_stop_finish(struct wi_runtime *runtime)
     int rc = 0;
     if (tasks_ended(runtime) && rest_ended(runtime)) {
         wi_alarm_clear(&runtime->core.engine, &runtime->stop.alarm);
+        await_orphans(runtime);
         wi_stats_gather(runtime, &runtime->stop.stats);
         wi_net_close(&runtime->net);
         runtime->stop.inbox_undrained = wi_core_close(&runtime->core);

@@ -36,7 +36,7 @@ struct wi_stop {
     struct wi_alarm alarm;
     weir_ns quiet_since; /* meaningful while somebody may be given up */
     uint64_t moves;      /* what had moved by then */
-    uint64_t aborted, quarantined, outstanding, inbox_undrained;
+    uint64_t aborted, quarantined, outstanding, inbox_undrained, orphaned;
     struct weir_stats stats; /* of the end, by wi_stop_finish */
 };
 

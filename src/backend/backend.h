@@ -44,6 +44,11 @@
  *            succeeded in full. An error, a short READ or WRITE, and a short SEND or RECV that has
  *            MSG_WAITALL end all behind them with -ECANCELED. All are taken or none is. A cancel may
  *            not find one whose turn has not come.
+ *   call     A CALL names a function that may block (work.h), and another thread makes the call. Its
+ *            cancel takes it back if it has not begun; else the result comes, unless the work has a
+ *            `drop`: then the request ends at once and its function goes on, an orphan, in memory
+ *            that is nobody else's. -EAGAIN: there is no thread, and none can be had now. Not in
+ *            chains. Its end is a wake-up: a wait without the POLL on wake_fd may sleep through it.
  *   enter    Submits all that is staged; then, if no completion is at hand, waits for one, for a
  *            wake or until the instant `until`. Fills up to `max` completions and returns how many.
  *            `until` at or before now (WI_ENTER_NOW) never blocks and costs no system call when
@@ -61,6 +66,7 @@
  *   watch    Adds to an epoll descriptor, edge-triggered, what tells that an enter would find
  *            something: for those who wait elsewhere. 0 or an error.
  *   close    With nothing in flight and all bytes given back. Afterwards the kernel holds nothing of ours.
+ *            Orphans keep their threads, and nothing else.
  *   abandon  As close, with requests in flight: nothing is heard of them any more, and the memory
  *            that they name is the kernel's for ever.
  *
@@ -117,6 +123,7 @@ enum wi_opcode {
     WI_OP_WRITE,   /* mem, len, off: of a file */
     WI_OP_FSYNC,   /* msg_flags: WI_SYNC_* */
     WI_OP_RAW,     /* mem: what WI_CTL_RAW has approved, 64 bytes */
+    WI_OP_CALL,    /* mem: struct wi_work; the result is its function's */
     WI_OP_COUNT
 };
 
@@ -222,6 +229,7 @@ struct wi_backend {
     char *area;  /* where completions with WI_CQE_DATA have their bytes, or NULL */
     uint32_t area_bytes;
     uint64_t overflows; /* enters that found more completions than the kernel's queue holds */
+    uint32_t orphans;   /* calls that were cancelled and had not returned by the last enter */
     unsigned chain_max; /* 1 to WI_CHAIN_MAX; 1: no chains */
     struct wi_standing standing; /* of a backend that waits in the kernel; its own */
 };

@@ -8,13 +8,14 @@
 #include <sys/prctl.h>
 
 #include "base/inbox.h"
-#include "base/keep.h"
 #include "base/require.h"
 
 struct worker {
     struct wi_jobs *jobs;
-    pthread_t thread; /* the owner's to know */
-    bool busy;        /* within a job's function */
+    pthread_t thread;   /* the owner's to know */
+    struct wi_job *job; /* whose function it is within, or NULL */
+    bool left;          /* nobody will ask for that job */
+    bool detached;      /* nobody waits for the thread; after the end only */
 };
 
 struct wi_jobs {
@@ -23,7 +24,10 @@ struct wi_jobs {
     struct wi_list waiting;
     unsigned waiting_count;
     unsigned idle; /* workers that wait for `more` */
+    unsigned left; /* workers whose job was left */
     bool ended;    /* no job begins, none is told of */
+    unsigned
+        users; /* who may still touch this: the owner, and after the end each detached worker */
     struct wi_inbox done;
     void (*ring)(void *user);
     void *user;
@@ -45,7 +49,20 @@ struct wi_jobs *wi_jobs_open(unsigned workers, void (*ring)(void *user), void *u
     jobs->ring = ring;
     jobs->user = user;
     jobs->workers_max = workers;
+    jobs->users = 1;
     return jobs;
+}
+
+/* The last one frees it. Under the lock, which is gone afterwards. */
+static void let_go(struct wi_jobs *jobs)
+{
+    bool last = --jobs->users == 0;
+    (void)pthread_mutex_unlock(&jobs->lock);
+    if (!last)
+        return;
+    (void)pthread_cond_destroy(&jobs->more);
+    (void)pthread_mutex_destroy(&jobs->lock);
+    free(jobs);
 }
 
 /* ---- workers ---- */
@@ -73,6 +90,30 @@ static void tell(struct wi_jobs *jobs)
     (void)pthread_mutex_lock(&jobs->lock);
 }
 
+/* Under the lock, which is open meanwhile. */
+static void perform(struct worker *worker, struct wi_job *job)
+{
+    struct wi_jobs *jobs = worker->jobs;
+    worker->job = job;
+    (void)pthread_mutex_unlock(&jobs->lock);
+    job->fn(job);
+    (void)pthread_mutex_lock(&jobs->lock);
+    worker->job = NULL;
+}
+
+/* The job may be freed already if it was left. */
+static void finish(struct worker *worker, struct wi_job *job)
+{
+    struct wi_jobs *jobs = worker->jobs;
+    bool rings = worker->left;
+    jobs->left -= worker->left;
+    if (!worker->left)
+        rings = wi_inbox_put(&jobs->done, &job->done) == WI_INBOX_FIRST;
+    worker->left = false;
+    if (rings)
+        tell(jobs);
+}
+
 static void *work(void *arg)
 {
     struct worker *worker = arg;
@@ -80,17 +121,15 @@ static void *work(void *arg)
     (void)prctl(PR_SET_NAME, "weir-job", 0, 0, 0);
     (void)pthread_mutex_lock(&jobs->lock);
     for (struct wi_job *job; (job = next_job(jobs)) != NULL;) {
-        worker->busy = true;
-        (void)pthread_mutex_unlock(&jobs->lock);
-        job->fn(job);
-        (void)pthread_mutex_lock(&jobs->lock);
-        worker->busy = false;
+        perform(worker, job);
         if (jobs->ended)
             break; /* nobody is there to be told, nor to be rung for */
-        if (wi_inbox_put(&jobs->done, &job->done) == WI_INBOX_FIRST)
-            tell(jobs);
+        finish(worker, job);
     }
-    (void)pthread_mutex_unlock(&jobs->lock);
+    if (worker->detached)
+        let_go(jobs);
+    else
+        (void)pthread_mutex_unlock(&jobs->lock);
     return NULL;
 }
 
@@ -150,54 +189,68 @@ bool wi_jobs_take_back(struct wi_jobs *jobs, struct wi_job *job)
     return waited;
 }
 
+bool wi_jobs_leave(struct wi_jobs *jobs, struct wi_job *job)
+{
+    bool runs = false;
+    (void)pthread_mutex_lock(&jobs->lock);
+    for (unsigned i = 0; i < jobs->workers && !runs; i++) {
+        struct worker *worker = &jobs->worker[i];
+        runs = worker->job == job && !worker->left;
+        worker->left |= runs;
+    }
+    jobs->left += runs;
+    (void)pthread_mutex_unlock(&jobs->lock);
+    return runs;
+}
+
+unsigned wi_jobs_left(struct wi_jobs *jobs)
+{
+    (void)pthread_mutex_lock(&jobs->lock);
+    unsigned left = jobs->left;
+    (void)pthread_mutex_unlock(&jobs->lock);
+    return left;
+}
+
 struct wi_queue wi_jobs_collect(struct wi_jobs *jobs)
 {
     return wi_inbox_take(&jobs->done);
 }
 
-/* Ends all workers but those that are busy, unless it is to wait for these, too. How many are left. */
+/* Ends all workers but those whose job was left and, unless it is to wait for these, others that are
+ * busy. How many others. */
 static unsigned end(struct wi_jobs *jobs, bool wait)
 {
-    bool left[WI_JOBS_WORKERS] = {false};
-    unsigned count = 0;
+    pthread_t joined[WI_JOBS_WORKERS];
+    unsigned joins = 0, others = 0;
     (void)pthread_mutex_lock(&jobs->lock);
     jobs->ended = true;
     while (wi_list_pop_front(&jobs->waiting) != NULL)
         jobs->waiting_count--;
     for (unsigned i = 0; i < jobs->workers; i++) {
-        left[i] = !wait && jobs->worker[i].busy;
-        count += left[i];
+        struct worker *worker = &jobs->worker[i];
+        worker->detached = worker->job != NULL && (worker->left || !wait);
+        others += worker->detached && !worker->left;
+        jobs->users += worker->detached;
+        if (worker->detached)
+            (void)pthread_detach(worker->thread);
+        else
+            joined[joins++] = worker->thread;
     }
     (void)pthread_cond_broadcast(&jobs->more);
     (void)pthread_mutex_unlock(&jobs->lock);
-    for (unsigned i = 0; i < jobs->workers; i++) {
-        if (left[i])
-            (void)pthread_detach(jobs->worker[i].thread);
-        else
-            (void)pthread_join(jobs->worker[i].thread, NULL);
-    }
-    return count;
-}
-
-static void destroy(struct wi_jobs *jobs)
-{
-    (void)pthread_cond_destroy(&jobs->more);
-    (void)pthread_mutex_destroy(&jobs->lock);
-    free(jobs);
+    for (unsigned i = 0; i < joins; i++)
+        (void)pthread_join(joined[i], NULL);
+    (void)pthread_mutex_lock(&jobs->lock);
+    let_go(jobs);
+    return others;
 }
 
 void wi_jobs_close(struct wi_jobs *jobs)
 {
     (void)end(jobs, true);
-    destroy(jobs);
 }
 
 bool wi_jobs_abandon(struct wi_jobs *jobs)
 {
-    if (end(jobs, false) > 0) {
-        wi_keep(jobs);
-        return false;
-    }
-    destroy(jobs);
-    return true;
+    return end(jobs, false) == 0;
 }

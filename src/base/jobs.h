@@ -23,6 +23,9 @@
  * sleeps on a finished job. The owner's look at the inbox needs no fence, since the sleep that missed
  * a push has its ring before it. Every order of these steps is tried in jobs_model_test.c.
  *
+ * A job that runs may be left: nobody collects it then, and once its function has returned the pool
+ * does not touch it again. Its worker has no time for others before that, and no end waits for it.
+ *
  * Threads start when a job finds none idle, and stay until the end. They have all signals blocked,
  * the name weir-job, and a stack of WI_JOBS_STACK bytes, of which the pages that are touched cost
  * memory.
@@ -66,6 +69,13 @@ bool wi_jobs_submit(struct wi_jobs *jobs, struct wi_job *job);
  * that was submitted and not collected. */
 bool wi_jobs_take_back(struct wi_jobs *jobs, struct wi_job *job);
 
+/* True: the function runs; the job is the function's alone from now on, and a ring comes when it has
+ * returned. False: it has returned, and the job will be collected. Only after a take back in vain. */
+bool wi_jobs_leave(struct wi_jobs *jobs, struct wi_job *job);
+
+/* How many that were left still run. */
+unsigned wi_jobs_left(struct wi_jobs *jobs);
+
 /* The jobs that have run, in the order in which they ended: nodes for wi_job_of. */
 struct wi_queue wi_jobs_collect(struct wi_jobs *jobs);
 
@@ -74,12 +84,13 @@ static inline struct wi_job *wi_job_of(struct wi_queue_node *done)
     return wi_container_of(done, struct wi_job, done);
 }
 
-/* Takes back what has not begun and waits for what has; none of it is collected. No thread is left. */
+/* Takes back what has not begun and waits for what has, but not for what was left; none of it is
+ * collected. Threads with jobs that were left are left to themselves, with the pool's memory, which
+ * the last of them frees; else no thread is left. Nothing rings any more. */
 void wi_jobs_close(struct wi_jobs *jobs);
 
-/* The same, but waits for no function. True: nothing ran, all is as after a close. False: threads
- * with jobs that run are left to themselves; these jobs, with all their functions use, and the pool's
- * own memory stay for ever. Nothing rings any more. */
+/* The same, but waits for no function. False: there are others than those left that run on; these
+ * jobs, with all their functions use, stay for ever. */
 bool wi_jobs_abandon(struct wi_jobs *jobs);
 
 #endif /* WI_BASE_JOBS_H */

@@ -141,7 +141,7 @@ static int parse_v4_host(const char *text, const char **at, struct in_addr *host
     return 0;
 }
 
-static int parse_port(const char *text, const char *at, size_t *bad_at)
+int wi_addr_read_port(const char *text, const char *at, size_t *bad_at)
 {
     if (*at != ':')
         return bad(text, at, bad_at);
@@ -167,7 +167,7 @@ int weir_addr_parse(struct weir_addr *out, const char *text, size_t *bad_at)
         rc = parse_v6_host(text, &at, &v6, &zone, bad_at);
     else if (is_v4)
         rc = parse_v4_host(text, &at, &v4, bad_at);
-    int port = rc < 0 ? rc : parse_port(text, at, bad_at);
+    int port = rc < 0 ? rc : wi_addr_read_port(text, at, bad_at);
     if (port < 0)
         return port;
     if (is_v4)
@@ -234,6 +234,14 @@ int weir_addr_port(const struct weir_addr *addr)
         return -EINVAL;
     memcpy(&sin, addr->bytes, sizeof sin);
     return ntohs(sin.sin_port);
+}
+
+void wi_addr_set_port(struct weir_addr *addr, int port)
+{
+    struct sockaddr_in sin; /* the port is in the same place for v6 */
+    memcpy(&sin, addr->bytes, sizeof sin);
+    sin.sin_port = htons((uint16_t)port);
+    memcpy(addr->bytes, &sin, sizeof sin);
 }
 
 int wi_addr_of_fd(struct wi_engine *engine, int fd, enum wi_ctl_what what, struct weir_addr *out)

@@ -26,6 +26,11 @@ bool wi_addr_is_any(const struct weir_addr *addr);
 void wi_addr_any(struct weir_addr *out, int family, int port);
 void wi_addr_loopback(struct weir_addr *out, int family, int port);
 
+void wi_addr_set_port(struct weir_addr *addr, int port);
+
+/* Reads the ":port" at `at`, with which `text` ends: the port, or -EINVAL and its position. */
+int wi_addr_read_port(const char *text, const char *at, size_t *bad_at);
+
 /* Asks for a name of a descriptor: `what` is WI_CTL_LOCALNAME or WI_CTL_PEERNAME. */
 int wi_addr_of_fd(struct wi_engine *engine, int fd, enum wi_ctl_what what, struct weir_addr *out);
 

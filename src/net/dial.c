@@ -2,6 +2,9 @@
 /*
  * dial -- from an address text to a connection.
  *
+ *     address --------------------------------------> connect
+ *     host:port --> its addresses (resolve.h) --each--> connect, until one does
+ *
  * The connect runs on the socket's own slot, with the address on the task's stack: the task does not
  * go on before its terminal completion, cancelled or not. A connect that succeeds although it was
  * cancelled is a result, and results win.
@@ -13,6 +16,8 @@
 #include "net/address.h"
 #include "net/net.h"
 #include "net/options.h"
+#include "net/resolve.h"
+#include "weir/error.h"
 
 #define RETRY_MIN WEIR_MS
 #define RETRY_MAX (50 * WEIR_MS)
@@ -130,23 +135,98 @@ static int dial_loopback(struct wi_task *task, int port, const struct weir_tcp_o
     return rc6 == -EAFNOSUPPORT || rc6 == -EADDRNOTAVAIL ? rc : rc6;
 }
 
+/* Whether there is no use in trying another address: it is the task's end, or of what the process has.
+ */
+static bool is_final(const struct wi_task *task, int rc)
+{
+    return rc == 0 || wi_task_interrupted(task) < 0 || rc == -EMFILE || rc == -ENFILE ||
+           rc == -ENOMEM || rc == -ENOBUFS;
+}
+
+/* How much an error says of the host: the answer of a machine, silence, no way there, no family. */
+static int weight_of(int rc)
+{
+    switch (rc) {
+    case WEIR_EHOSTADDR:
+        return 0;
+    case -EAFNOSUPPORT:
+    case -EADDRNOTAVAIL:
+        return 1;
+    case -ENETUNREACH:
+    case -EHOSTUNREACH:
+    case -ENETDOWN:
+        return 2;
+    case -ETIMEDOUT:
+        return 3;
+    default:
+        return 4;
+    }
+}
+
+static int dial_each(struct wi_task *task, struct wi_resolution *found,
+                     const struct weir_tcp_opts *opts, const void *origin, struct wi_sock **out)
+{
+    int telling = WEIR_EHOSTADDR; /* until one was tried */
+    for (unsigned i = 0; i < found->count; i++) {
+        int rc = wi_task_interrupted(task);
+        if (rc < 0)
+            return rc;
+        rc = dial_one(task, &found->addr[i], opts, origin, out);
+        if (is_final(task, rc))
+            return rc;
+        if (weight_of(rc) > weight_of(telling))
+            telling = rc;
+    }
+    return telling;
+}
+
+static int dial_host(struct wi_task *task, const char *text, const struct weir_tcp_opts *opts,
+                     const void *origin, struct wi_sock **out)
+{
+    struct wi_host host;
+    struct wi_resolution *found;
+    size_t bad_at = 0;
+    int rc = wi_host_read(&host, text, &bad_at);
+    if (rc < 0) {
+        wi_log(task->core->log, WEIR_LOG_ERROR,
+               "weir_dial: bad address \"%s\" at position %zu%s; a host's name and, as a number, "
+               "its port: host:port",
+               text, bad_at, rc == -ENAMETOOLONG ? ": too long" : "");
+        return rc;
+    }
+    rc = wi_resolve(task, "weir_dial", &host, &found);
+    if (rc < 0)
+        return rc;
+    rc = dial_each(task, found, opts, origin, out);
+    wi_resolution_free(found);
+    return rc;
+}
+
+static int dial_address(struct wi_task *task, const char *text, const struct weir_tcp_opts *opts,
+                        const void *origin, struct wi_sock **out)
+{
+    struct weir_addr addr;
+    int rc = wi_address_read(task->core, "weir_dial", text, &addr);
+    if (rc < 0)
+        return rc;
+    return wi_addr_is_any(&addr) ? dial_loopback(task, weir_addr_port(&addr), opts, origin, out)
+                                 : dial_one(task, &addr, opts, origin, out);
+}
+
 int weir_dial(weir_sock *out, const char *text, const struct weir_tcp_opts *given)
 {
     struct wi_task *task;
-    struct wi_sock *sock;
+    struct wi_sock *sock = NULL;
     struct weir_tcp_opts opts;
-    struct weir_addr addr;
     out->bits = 0;
     int rc = wi_wait_begin(&task);
     if (rc == 0)
         rc = wi_tcp_opts_read(task->core, "weir_dial", given, &opts);
-    if (rc == 0)
-        rc = wi_address_read(task->core, "weir_dial", text, &addr);
     if (rc != 0)
         return rc;
     const void *origin = __builtin_return_address(0);
-    rc = wi_addr_is_any(&addr) ? dial_loopback(task, weir_addr_port(&addr), &opts, origin, &sock)
-                               : dial_one(task, &addr, &opts, origin, &sock);
+    rc = wi_host_is_meant(text) ? dial_host(task, text, &opts, origin, &sock)
+                                : dial_address(task, text, &opts, origin, &sock);
     if (rc < 0)
         return rc;
     task->core->net->stats.dialled++;

@@ -27,7 +27,7 @@ int wi_sock_refuse(weir_sock handle)
 void wi_net_open(struct wi_net *net, struct wi_core *core, const struct wi_net_config *config)
 {
     uint64_t seed = core->engine.be->ops->entropy(core->engine.be);
-    *net = (struct wi_net){.core = core, .config = *config};
+    *net = (struct wi_net){.core = core, .config = *config, .lookup = wi_lookup};
     wi_slab_init(&net->socks, sizeof(struct wi_sock), config->sockets_max, seed);
     wi_slab_init(&net->listeners, sizeof(struct wi_listener), config->sockets_max, seed >> 32);
     wi_list_init(&net->open);

@@ -12,6 +12,7 @@
 #define WI_NET_NET_H
 
 #include "base/handle.h"
+#include "base/lookup.h"
 #include "net/sock.h"
 #include "task/core.h"
 #include "weir/tcp.h"
@@ -29,8 +30,9 @@ struct wi_net {
     struct wi_list listening;     /* struct wi_listener, link */
     struct wi_held_link *held;    /* for what the ring brings; NULL: nobody receives by it */
     struct wi_net_config config;
-    bool stopping; /* accepts nothing any more */
-    bool hurry;    /* no close has a budget any more */
+    wi_lookup_fn *lookup; /* asks for names; tests put their own in */
+    bool stopping;        /* accepts nothing any more */
+    bool hurry;           /* no close has a budget any more */
     struct {
         uint64_t accepted, refused, dialled, reset, unflushed, forgotten;
     } stats;

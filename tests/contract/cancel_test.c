@@ -431,6 +431,11 @@ CASE(cancel_reaches_a_dial)
     play_all(&point_dial);
 }
 
+CASE(cancel_reaches_a_dial_by_name)
+{
+    play_all(&point_dial_name);
+}
+
 CASE(cancel_reaches_a_wait_for_a_scope)
 {
     play_all(&point_join);

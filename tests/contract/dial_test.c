@@ -169,8 +169,8 @@ static int dial_in_vain(void *arg)
     net_plain_close(net_plain_listen(NET_UNIX, 1, at));
     CHECK_EQ(weir_dial(&sock, at, NULL), -ECONNREFUSED);
     CHECK_EQ(weir_dial(&sock, "unix:/nowhere/to/be/found", NULL), -ENOENT);
-    CHECK_EQ(weir_dial(&sock, "localhost:80", NULL), -EINVAL);
-    CHECK_EQ(net_logged("weir_dial: bad address \"localhost:80\" at position 0"), 1);
+    CHECK_EQ(weir_dial(&sock, "127.0.1:80", NULL), -EINVAL);
+    CHECK_EQ(net_logged("weir_dial: bad address \"127.0.1:80\" at position 0"), 1);
     CHECK_EQ(weir_dial(&sock, "127.0.0.1:65536", NULL), -EINVAL);
     CHECK_EQ(net_logged("at position 10"), 1);
     CHECK_EQ(weir_dial(&sock, at, &(struct weir_tcp_opts){.backlog = 1}), -EINVAL);

@@ -64,6 +64,9 @@ static void call_making_and_closing(struct handles *h)
     CALL(weir_dial, &sock, h->port.addr, NULL);
     CHECK_EQ(sock.bits, 0);
     sock.bits = 1;
+    CALL(weir_dial, &sock, "localhost:80", NULL);
+    CHECK_EQ(sock.bits, 0);
+    sock.bits = 1;
     CALL(weir_accept, h->port.listener, &sock);
     CHECK_EQ(sock.bits, 0);
     CALL(weir_listen, &listener, "127.0.0.1:0", NULL);

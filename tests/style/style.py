@@ -45,7 +45,7 @@ SYSTEM = re.compile(
     r"|timer_.*|pthread_.*|thrd_.*|mtx_.*|cnd_.*|tss_.*|call_once|sem_.*|sched_.*|futex"
     r"|mmap|munmap|mremap|mprotect|madvise|mlock2?|memfd_create|brk|sbrk"
     r"|sigaction|signal|sigaltstack|sigprocmask|sigwait.*|kill|tgkill|raise|fork|vfork|clone3?|exec.*"
-    r"|posix_spawn.*|wait(pid|id|3|4)?|pidfd_.*|prctl|[gs]etrlimit|prlimit|getrandom|getentropy)"
+    r"|posix_spawn.*|getaddrinfo|getnameinfo|gethostby.*|wait(pid|id|3|4)?|pidfd_.*|prctl|[gs]etrlimit|prlimit|getrandom|getentropy)"
 )
 
 

@@ -460,6 +460,7 @@ static int fault_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out,
         absorb(f, cqe[i]);
     int count = deliver(f, out, max);
     be->more = has_work(f) || f->inner->more;
+    be->orphans = f->inner->orphans;
     return count == 0 && got < 0 ? got : count;
 }
 

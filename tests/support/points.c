@@ -3,11 +3,13 @@
 #include "support/points.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "check.h"
+#include "support/names.h"
 #include "task/claim.h"
 
 enum { BYTES = 128 << 10 }; /* far more than the small buffers take */
@@ -494,6 +496,41 @@ static void close_dial(struct cell *cell)
 
 const struct point point_dial = {
     .call = "weir_dial", .set_up = set_up_dial, .wait = wait_dial, .clean_up = close_dial};
+
+/* A lookup that takes as long as it likes; that it has ended is not yet a connection. */
+static int set_up_name(struct cell *cell)
+{
+    char at[WEIR_ADDR_TEXT_MAX];
+    cell->fd = net_plain_listen(NET_V4, 8, at);
+    CHECK_LT(snprintf(cell->at, sizeof cell->at, "point.test%s", strchr(at, ':')),
+             (int)sizeof cell->at);
+    names_ask_us();
+    names_forget();
+    names_add("point.test", "127.0.0.1:0");
+    names_hold("point.test");
+    return 0;
+}
+
+static void let_lookups_end(struct cell *cell)
+{
+    (void)cell;
+    names_go_on();
+}
+
+static void close_name(struct cell *cell)
+{
+    names_go_on();
+    CHECK_EQ(cell->sock.bits != 0, cell->rc == 0);
+    CHECK_EQ(weir_close(&cell->sock), 0);
+    net_plain_close(cell->fd);
+}
+
+const struct point point_dial_name = {.call = "weir_dial",
+                                      .set_up = set_up_name,
+                                      .wait = wait_dial,
+                                      .produce = let_lookups_end,
+                                      .clean_up = close_name,
+                                      .only_its_turn = true};
 
 /* ---- other tasks: a scope of the victim's own, and a handle ---- */
 

@@ -91,6 +91,7 @@ static int stuck_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out,
         if (!keeps(s, &out[i]))
             out[count++] = out[i];
     be->more = s->inner->more;
+    be->orphans = s->inner->orphans;
     return got < 0 ? got : count;
 }
 

@@ -460,6 +460,92 @@ CASE(jobs_abandon_with_nothing_that_runs_is_a_close)
     check_threads(0);
 }
 
+/* ---- leaving ---- */
+
+CASE(jobs_that_are_left_are_not_collected_and_ring_when_they_return)
+{
+    struct work left = {.runs = 0}, quick = {.runs = 0};
+    sem_t gate[2];
+    open_jobs(1);
+    submit_gated(&left, gate);
+    CHECK(wi_jobs_leave(jobs, &left.job));
+    CHECK(!wi_jobs_leave(jobs, &left.job));
+    CHECK_EQ(wi_jobs_left(jobs), 1);
+    CHECK_EQ(atomic_load(&bell.count), 0);
+    CHECK_EQ(sem_post(&gate[1]), 0);
+    wait_for(&bell.rung);
+    CHECK_EQ(wi_jobs_left(jobs), 0);
+    struct wi_queue done = wi_jobs_collect(jobs);
+    CHECK(wi_queue_empty(&done));
+    CHECK(submit(&quick)); /* the worker is there for others again */
+    done = collect_some();
+    CHECK_EQ(pop(&done), &quick);
+    close_jobs();
+    CHECK(left.ended);
+}
+
+CASE(jobs_that_do_not_run_are_not_left)
+{
+    struct work slow = {.runs = 0}, waits = {.runs = 0}, over = {.runs = 0};
+    sem_t gate[2];
+    open_jobs(1);
+    CHECK(submit(&over));
+    while (atomic_load(&bell.count) == 0)
+        CHECK_EQ(sched_yield(), 0);
+    CHECK(!wi_jobs_leave(jobs, &over.job)); /* it lies in the inbox */
+    submit_gated(&slow, gate);
+    CHECK(submit(&waits));
+    CHECK(!wi_jobs_leave(jobs, &waits.job));
+    CHECK(wi_jobs_take_back(jobs, &waits.job));
+    CHECK_EQ(wi_jobs_left(jobs), 0);
+    CHECK_EQ(sem_post(&gate[1]), 0);
+    for (unsigned left = 2; left > 0;) {
+        struct wi_queue done = collect_some();
+        while (pop(&done) != NULL)
+            left--;
+    }
+    close_jobs();
+}
+
+/* FS6: the end waits for none of them, and the last of them frees the pool. */
+CASE(jobs_close_does_not_wait_for_what_was_left)
+{
+    struct work left[2] = {{.runs = 0}};
+    sem_t gate[2][2];
+    open_jobs(WI_JOBS_WORKERS);
+    for (unsigned i = 0; i < 2; i++) {
+        submit_gated(&left[i], gate[i]);
+        CHECK(wi_jobs_leave(jobs, &left[i].job));
+    }
+    wi_jobs_close(jobs);
+    for (unsigned i = 0; i < 2; i++) {
+        check_threads(2 - i);
+        CHECK(!left[i].ended);
+        CHECK_EQ(sem_post(&gate[i][1]), 0);
+    }
+    check_threads(0);
+    CHECK_EQ(atomic_load(&bell.count), 0);
+    for (unsigned i = 0; i < 2; i++)
+        CHECK(left[i].ended);
+}
+
+CASE(jobs_abandon_counts_only_what_was_not_left)
+{
+    struct work left = {.runs = 0};
+    static struct work hung;
+    static sem_t gate[2][2];
+    open_jobs(2);
+    submit_gated(&left, gate[0]);
+    CHECK(wi_jobs_leave(jobs, &left.job));
+    CHECK(wi_jobs_abandon(jobs));
+    open_jobs(2);
+    submit_gated(&hung, gate[1]);
+    CHECK(!wi_jobs_abandon(jobs));
+    for (unsigned i = 0; i < 2; i++)
+        CHECK_EQ(sem_post(&gate[i][1]), 0);
+    check_threads(0);
+}
+
 /* FS6: a job that hangs. Its thread alone stays; when it comes back, nobody is rung for. */
 CASE(jobs_abandon_leaves_what_hangs_to_itself)
 {

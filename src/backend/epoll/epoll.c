@@ -110,7 +110,7 @@ static inline void collect(struct wi_epoll *e)
 
 /* One look at the kernel per enter, even when completions are at hand: otherwise requests that
  * complete by themselves, staged again and again, would starve the descriptors. */
-static int epoll_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
+static int enter_alone(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
 {
     struct wi_epoll *e = epoll_of(be);
     struct wi_epoll_sink sink = {.out = out, .max = max};
@@ -123,6 +123,14 @@ static int epoll_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out,
     wi_epoll_drive(e, &sink);
     be->more = edges == WI_EPOLL_EVENTS || !wi_list_empty(&e->active);
     return edges < 0 && sink.count == 0 ? edges : (int)sink.count;
+}
+
+static int epoll_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
+{
+    struct wi_offload *offload = &epoll_of(be)->offload;
+    if (__builtin_expect(offload->busy > 0, 0))
+        return wi_offload_enter(offload, enter_alone, until, out, max);
+    return enter_alone(be, until, out, max);
 }
 
 /* ---- at once ---- */
@@ -194,6 +202,7 @@ static uint64_t epoll_entropy(struct wi_backend *be)
 /* Frees what exists; descriptors are -1 while they do not. */
 static void dismantle(struct wi_epoll *e)
 {
+    wi_offload_close(&e->offload); /* its workers ring, until now */
     if (e->fd >= 0)
         (void)close(e->fd);
     if (e->base.wake_fd >= 0)
@@ -219,6 +228,7 @@ static void epoll_close(struct wi_backend *be)
 static void epoll_abandon(struct wi_backend *be)
 {
     struct wi_epoll *e = epoll_of(be);
+    wi_offload_abandon(&e->offload);
     if (e->jobs != NULL && !wi_jobs_abandon(e->jobs))
         wi_epoll_pool_keep(&e->requests);
     e->jobs = NULL;
@@ -283,6 +293,7 @@ int wi_epoll_open(struct wi_backend **out, const struct wi_backend_config *confi
     e->base = (struct wi_backend){.ops = &epoll_ops, .wake_fd = -1, .chain_max = WI_CHAIN_MAX};
     e->base.caps.backend = WEIR_BACKEND_EPOLL;
     e->perform = wi_epoll_file_perform;
+    wi_offload_init(&e->offload, &e->base);
     wi_list_init(&e->active);
     wi_standing_init(&e->base.standing);
     wi_epoll_word_init(&e->alarm_word, -1);

@@ -41,6 +41,7 @@
 #include "backend/backend.h"
 #include "backend/epoll/pool.h"
 #include "backend/epoll/table.h"
+#include "backend/offload.h"
 #include "base/jobs.h"
 #include "base/list.h"
 
@@ -87,11 +88,12 @@ struct wi_epoll {
     bool pwait2;
     unsigned long timerslack; /* of the thread, before */
     struct wi_list active;
-    uint32_t waiting;       /* requests that wait at a word other than the wake-up's */
-    struct wi_list at_work; /* requests that are jobs */
-    uint32_t working;       /* how many there are */
-    struct wi_jobs *jobs;   /* NULL before the first one */
-    wi_job_fn *perform;     /* what makes them; tests put their own in */
+    uint32_t waiting;          /* requests that wait at a word other than the wake-up's */
+    struct wi_list at_work;    /* requests that are jobs */
+    uint32_t working;          /* how many there are */
+    struct wi_jobs *jobs;      /* NULL before the first one */
+    wi_job_fn *perform;        /* what makes them; tests put their own in */
+    struct wi_offload offload; /* CALL; they are no requests of ours */
     struct wi_epoll_word wake_word;
     struct wi_epoll_word alarm_word; /* a timerfd: made when first needed, -1 before */
     struct wi_epoll_table table;

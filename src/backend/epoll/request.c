@@ -63,6 +63,8 @@ static void take_over(struct wi_epoll *e, struct wi_epoll_request *r, const stru
 int wi_epoll_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req)
 {
     struct wi_epoll *e = wi_container_of(be, struct wi_epoll, base);
+    if (__builtin_expect(req->opcode == WI_OP_CALL, 0))
+        return wi_offload_stage(&e->offload, token, req);
     struct wi_epoll_request *r = new_request(e, token);
     if (r == NULL)
         return -EAGAIN;
@@ -99,6 +101,8 @@ int wi_epoll_chain(struct wi_backend *be, const uint64_t *token, const struct wi
 int wi_epoll_cancel(struct wi_backend *be, uint64_t token)
 {
     struct wi_epoll *e = wi_container_of(be, struct wi_epoll, base);
+    if (wi_offload_cancel(&e->offload, token))
+        return 0;
     struct wi_epoll_request *r = new_request(e, token | WI_TOKEN_CANCEL);
     if (r == NULL)
         return -EAGAIN;

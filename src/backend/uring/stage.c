@@ -118,6 +118,8 @@ int wi_uring_stage(struct wi_backend *be, uint64_t token, const struct wi_req *r
 {
     struct wi_uring *uring = wi_uring_of(be);
     wi_assert((token & WI_TOKEN_CANCEL) == 0);
+    if (__builtin_expect(req->opcode == WI_OP_CALL, 0))
+        return wi_offload_stage(&uring->offload, token, req);
     if (!make_room(&uring->ring, 1))
         return -EAGAIN;
     prepare(uring, next_entry(&uring->ring), token, req);
@@ -176,6 +178,8 @@ bool wi_uring_set_alarm(struct wi_uring *uring, weir_ns at)
 int wi_uring_cancel(struct wi_backend *be, uint64_t token)
 {
     struct wi_ring *ring = &wi_uring_of(be)->ring;
+    if (wi_offload_cancel(&wi_uring_of(be)->offload, token))
+        return 0;
     if (!make_room(ring, 1))
         return -EAGAIN;
     struct io_uring_sqe *sqe = next_entry(ring);

@@ -86,7 +86,8 @@ static int take(struct wi_uring *uring, struct wi_cqe *out, unsigned max)
     return (int)(out - first);
 }
 
-int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
+static inline __attribute__((always_inline)) int enter_ring(struct wi_backend *be, weir_ns until,
+                                                            struct wi_cqe *out, unsigned max)
 {
     struct wi_uring *uring = wi_uring_of(be);
     struct wi_ring *ring = &uring->ring;
@@ -104,6 +105,19 @@ int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, uns
     if (__builtin_expect(wi_ring_overflows(ring), 0))
         be->overflows++;
     return n > 0 || result >= 0 || result == -ETIME ? n : result;
+}
+
+static int enter_ring_alone(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
+{
+    return enter_ring(be, until, out, max);
+}
+
+int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
+{
+    struct wi_offload *offload = &wi_uring_of(be)->offload;
+    if (__builtin_expect(offload->busy > 0, 0))
+        return wi_offload_enter(offload, enter_ring_alone, until, out, max);
+    return enter_ring(be, until, out, max);
 }
 
 /* ---- the other calls ---- */
@@ -181,6 +195,7 @@ static int uring_watch(struct wi_backend *be, int epoll_fd)
 static void uring_close(struct wi_backend *be)
 {
     struct wi_uring *uring = wi_uring_of(be);
+    wi_offload_close(&uring->offload); /* its workers ring, until now */
     wi_area_close(&uring->area, &uring->ring);
     wi_ring_close(&uring->ring);
     if (uring->event_fd >= 0)
@@ -193,6 +208,7 @@ static void uring_close(struct wi_backend *be)
 /* The kernel goes on with what it holds, in its own time: the area stays mapped for ever. */
 static void uring_abandon(struct wi_backend *be)
 {
+    wi_offload_abandon(&wi_uring_of(be)->offload);
     wi_uring_of(be)->area = (struct wi_area){.memory = NULL};
     uring_close(be);
 }
@@ -246,6 +262,7 @@ int wi_uring_open(struct wi_backend **out, const struct wi_backend_config *confi
     uring->base.wake_fd = -1;
     uring->ring.fd = -1;
     uring->event_fd = -1;
+    wi_offload_init(&uring->offload, &uring->base);
     wi_standing_ban(&uring->base.standing); /* until it is proved */
     int err = open_parts(uring, config, why);
     if (err != 0) {

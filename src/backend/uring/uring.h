@@ -23,6 +23,7 @@
 #define WI_BACKEND_URING_URING_H
 
 #include "backend/backend.h"
+#include "backend/offload.h"
 #include "backend/uring/area.h"
 #include "backend/uring/ring.h"
 
@@ -39,6 +40,8 @@ struct wi_uring {
     /* The alarm is a request of ours, IORING_OP_TIMEOUT, and needs no descriptor. */
     struct __kernel_timespec alarm_time; /* read when it is submitted */
     bool alarm_flying;                   /* staged, and its completion was not seen */
+
+    struct wi_offload offload; /* calls that may block; the kernel sees nothing of them */
 
     int event_fd; /* which the kernel kicks at each completion, or -1: nobody waits elsewhere */
 };
