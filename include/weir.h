@@ -8,6 +8,7 @@
 #include "weir/buf.h"
 #include "weir/claim.h"
 #include "weir/core.h"
+#include "weir/dump.h"
 #include "weir/error.h"
 #include "weir/interval.h"
 #include "weir/op.h"

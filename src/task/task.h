@@ -55,6 +55,7 @@ struct wi_wait_about {
     uint32_t tasks;     /* for so many children; 0: for none */
     weir_ns until;      /* until this instant; 0: it has no end of its own */
     const void *object; /* tasks that wait for the same thing have the same; NULL: unknown */
+    const struct wi_task *task; /* for this one; NULL: for none alone */
 };
 
 struct wi_wait;

@@ -69,6 +69,12 @@ unsigned wi_trace_parked(const struct wi_task *task, void **pc, unsigned max)
     return walk.count;
 }
 
+bool wi_trace_has_run(const struct wi_task *task)
+{
+    void *pc;
+    return wi_trace_parked(task, &pc, 1) > 0;
+}
+
 __attribute__((noinline)) unsigned wi_trace_here(void **pc, unsigned max)
 {
     struct walk walk = {.pc = pc, .max = max, .skip = 1};

@@ -17,6 +17,8 @@
 #ifndef WI_TASK_TRACE_H
 #define WI_TASK_TRACE_H
 
+#include <stdbool.h>
+
 struct wi_task;
 
 /* Enough for anything that a person reads to the end. */
@@ -25,6 +27,9 @@ enum { WI_TRACE_MAX = 64 };
 /* The frames of a task that is parked or queued, innermost first: how many. None for a task that has
  * not run yet. The task's thread, in another task or in the loop. */
 unsigned wi_trace_parked(const struct wi_task *task, void **pc, unsigned max);
+
+/* Whether a queued task has run before. */
+bool wi_trace_has_run(const struct wi_task *task);
 
 /* The frames of the caller's callers, itself first, as far as the task goes if it is one. In a signal
  * handler, on whatever stack: those of what was interrupted, the interrupted function first. */
