@@ -33,10 +33,10 @@ WEIR_API void weir_dump(FILE *out);
  *        "parent": 1, "wait": {"what": "to receive", "for_ns": 71000, "fd": 7, "until_in_ns": 5000,
  *        "tasks": 3, "task": 5, "object": 1}, "deadline_in_ns": 929000, "canceled": false,
  *        "expired": false, "shielded": false, "spawned": {"function": "main_task", "offset": 31,
- *        "object": "echo", "address": "0x55d0c0de"}, "backtrace": [{...}, ...]}, ...]}
+ *        "file": "echo", "address": "0x55d0c0de"}, "backtrace": [{...}, ...]}, ...]}
  *
  * What there is nothing to say of is left out: a name, a parent, a deadline, members of "wait". A
- * frame has "function" if it is known, and its "offset" is in the function then, else in the object.
+ * frame has "function" if it is known, and its "offset" is in the function then, else in the file.
  * Of a claim, "state" and "path" are all. "result" is there once a task has ended. Where weir_dump
  * writes a line, this writes {"error": "..."}.
  */

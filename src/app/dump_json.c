@@ -38,7 +38,7 @@ static void write_frame(struct wi_survey *survey, const void *pc)
         string(survey, "function", symbol.function);
     if (symbol.object != NULL) {
         number(survey, "offset", (int64_t)symbol.offset);
-        string(survey, "object", symbol.object);
+        string(survey, "file", symbol.object);
     }
     wi_text_member(&survey->text, "address");
     wi_text_print(&survey->text, "\"0x%" PRIxPTR "\"}", (uintptr_t)pc);
