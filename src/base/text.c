@@ -48,6 +48,13 @@ static void put_byte(struct wi_text *text, char byte)
 
 static void put_bytes(struct wi_text *text, const char *bytes, size_t count)
 {
+    bool fits = count > 0 && count < WI_TEXT_BYTES - text->used;
+    if (fits && !text->by_lines) {
+        memcpy(text->bytes + text->used, bytes, count);
+        text->used += count;
+        text->last = bytes[count - 1];
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         put_byte(text, bytes[i]);
 }
@@ -137,6 +144,12 @@ void wi_text_duration(struct wi_text *text, weir_ns ns)
 
 /* ---- JSON ---- */
 
+static bool is_harmless(char byte)
+{
+    unsigned char c = (unsigned char)byte;
+    return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+}
+
 static void put_escaped(struct wi_text *text, char byte)
 {
     static const char short_form[] = "\"\"\\\\\bb\ff\nn\rr\tt";
@@ -152,18 +165,30 @@ static void put_escaped(struct wi_text *text, char byte)
         put_byte(text, byte);
 }
 
+/* How many bytes of it that was. */
+static unsigned put_character(struct wi_text *text, const char *words)
+{
+    unsigned bytes = character(words);
+    if (bytes == 0)
+        wi_text_put(text, "\xef\xbf\xbd");
+    else if (bytes == 1)
+        put_escaped(text, *words);
+    else
+        put_bytes(text, words, bytes);
+    return bytes > 0 ? bytes : 1;
+}
+
 void wi_text_json(struct wi_text *text, const char *words)
 {
     put_byte(text, '"');
     while (*words != 0) {
-        unsigned bytes = character(words);
-        if (bytes == 0)
-            wi_text_put(text, "\xef\xbf\xbd");
-        else if (bytes == 1)
-            put_escaped(text, *words);
-        else
-            put_bytes(text, words, bytes);
-        words += bytes > 0 ? bytes : 1;
+        size_t plain = 0;
+        while (is_harmless(words[plain]))
+            plain++;
+        put_bytes(text, words, plain);
+        words += plain;
+        if (*words != 0)
+            words += put_character(text, words);
     }
     put_byte(text, '"');
 }

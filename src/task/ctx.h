@@ -73,7 +73,7 @@ void *wi_ctx_prepare(void *top, void (*entry)(void *arg), void *arg);
  * the caller; it is not touched. */
 void wi_ctx_visit(const void *sp, void (*fn)(void *arg), void *arg);
 
-/* Return addresses at which unwinders end: of a context that has not run, and of every other. */
-extern const char wi_ctx_landing[], wi_ctx_returned[];
+/* The code of the outermost frame of every context, where unwinders end. */
+extern const char wi_ctx_start[], wi_ctx_start_end[];
 
 #endif /* WI_TASK_CTX_H */

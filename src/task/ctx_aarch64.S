@@ -126,18 +126,19 @@
         .cfi_startproc
         .cfi_undefined x30
         nop
-wi_ctx_landing:
+.Llanding:
         BTI_J
         mov     x0, x20
-        adr     x30, wi_ctx_returned
+        adr     x30, .Lreturned
         mov     x16, x19 /* a branch by x16 may land where a call may */
         br      x16
-wi_ctx_returned:
+.Lreturned:
         brk     #1
         .cfi_endproc
         .size   wi_ctx_start, . - wi_ctx_start
-        .globl  wi_ctx_landing, wi_ctx_returned
-        .hidden wi_ctx_landing, wi_ctx_returned
+        .globl  wi_ctx_start_end
+        .hidden wi_ctx_start_end
+wi_ctx_start_end:
 
 /* Two zero words stay above the frame, for tools that scan for a frame record. */
         function wi_ctx_prepare
@@ -146,8 +147,8 @@ wi_ctx_returned:
         and     x0, x0, #-16
         stp     xzr, xzr, [x0, #-16]!
         sub     x0, x0, #FRAME_BYTES
-        adrp    x3, wi_ctx_landing
-        add     x3, x3, :lo12:wi_ctx_landing
+        adrp    x3, .Llanding
+        add     x3, x3, :lo12:.Llanding
         stp     x1, x2, [x0, #0]
         stp     xzr, xzr, [x0, #16]
         stp     xzr, xzr, [x0, #32]

@@ -100,17 +100,18 @@
         .cfi_startproc
         .cfi_undefined rip
         nop
-wi_ctx_landing:
+.Llanding:
         movq    %r13, %rdi
-        leaq    wi_ctx_returned(%rip), %rax
+        leaq    .Lreturned(%rip), %rax
         pushq   %rax
         jmp     *%r12
-wi_ctx_returned:
+.Lreturned:
         ud2
         .cfi_endproc
         .size   wi_ctx_start, . - wi_ctx_start
-        .globl  wi_ctx_landing, wi_ctx_returned
-        .hidden wi_ctx_landing, wi_ctx_returned
+        .globl  wi_ctx_start_end
+        .hidden wi_ctx_start_end
+wi_ctx_start_end:
 
 /* Two zero words stay above the frame, for tools that scan for a return address. */
         function wi_ctx_prepare
@@ -118,7 +119,7 @@ wi_ctx_returned:
         endbr64
         andq    $-16, %rdi
         leaq    -16 - FRAME_BYTES(%rdi), %rax
-        leaq    wi_ctx_landing(%rip), %r8
+        leaq    .Llanding(%rip), %r8
         xorl    %ecx, %ecx
         movq    %rcx, 0(%rax)
         movq    %rcx, 8(%rax)

@@ -21,7 +21,7 @@ struct walk {
 
 static bool is_outermost(uintptr_t pc)
 {
-    return pc == 0 || pc == (uintptr_t)wi_ctx_landing || pc == (uintptr_t)wi_ctx_returned;
+    return pc == 0 || (pc >= (uintptr_t)wi_ctx_start && pc < (uintptr_t)wi_ctx_start_end);
 }
 
 /* One frame, before its own tables are read. Its stack pointer is the CFA of the one below. */

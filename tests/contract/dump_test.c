@@ -507,9 +507,9 @@ static int sleep_deeper(void *arg)
 
 static weir_ns time_of(void (*dump)(FILE *), const char *part, unsigned times)
 {
-    weir_ns start = weir_now();
+    weir_ns start = net_cpu_time(); /* so that others on this machine do not count */
     char *text = dumps_take(dump);
-    weir_ns took = weir_now() - start;
+    weir_ns took = net_cpu_time() - start;
     CHECK_EQ(dumps_count(text, part), times);
     free(text);
     return took;
