@@ -124,31 +124,35 @@ static uint64_t kin_of(struct wi_survey *survey, const struct wi_task *task)
     return kin;
 }
 
+struct kin {
+    uint64_t kin;
+    size_t at; /* in survey->tasks */
+};
+
 static int by_kin(const void *left, const void *right)
 {
-    const struct wi_survey_task *a = *(struct wi_survey_task *const *)left;
-    const struct wi_survey_task *b = *(struct wi_survey_task *const *)right;
+    const struct kin *a = left, *b = right;
     if (a->kin != b->kin)
         return a->kin < b->kin ? -1 : 1;
-    return a < b ? -1 : a > b;
+    return a->at < b->at ? -1 : a->at > b->at;
 }
 
 /* Numbers those that are alike, in the order of the tasks. */
 static bool find_kin(struct wi_survey *survey)
 {
-    struct wi_survey_task **order = malloc((survey->count + 1) * sizeof *order);
-    if (order == NULL)
+    struct kin *kin = malloc((survey->count + 1) * sizeof *kin);
+    if (kin == NULL)
         return false;
     for (size_t i = 0; i < survey->count; i++)
-        order[i] = &survey->tasks[i];
-    qsort(order, survey->count, sizeof *order, by_kin);
+        kin[i] = (struct kin){.kin = survey->tasks[i].kin, .at = i};
+    qsort(kin, survey->count, sizeof *kin, by_kin);
     for (size_t i = 0, end; i < survey->count; i = end) {
-        for (end = i; end < survey->count && order[end]->kin == order[i]->kin; end++)
-            order[end]->nth = (uint32_t)(end - i);
+        for (end = i; end < survey->count && kin[end].kin == kin[i].kin; end++)
+            survey->tasks[kin[end].at].nth = (uint32_t)(end - i);
         for (size_t at = i; at < end; at++)
-            order[at]->alike = (uint32_t)(end - i);
+            survey->tasks[kin[at].at].alike = (uint32_t)(end - i);
     }
-    free(order);
+    free(kin);
     return true;
 }
 

@@ -11,8 +11,8 @@
  * at code without tables, or when `max` addresses are found. Addresses are return addresses: the
  * call is at the byte before. That byte is what names an interrupted instruction too.
  *
- * The unwinder of libgcc 12 on glibc 2.35, or later, allocates nothing and takes no lock: it may be used in a
- * signal handler there. It takes about 3 KiB of the stack that it runs on.
+ * The unwinder of libgcc 12 on glibc 2.35, or later, allocates nothing and takes no lock: it may be
+ * used in a signal handler there. It takes about 3 KiB of the stack that it runs on.
  */
 #ifndef WI_TASK_TRACE_H
 #define WI_TASK_TRACE_H
