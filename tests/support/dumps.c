@@ -75,10 +75,12 @@ void dumps_expect(const char *dump, const char *part)
     CHECK(strstr(dump, part) != NULL);
 }
 
+/* By hand: a sanitizer's strstr looks at the whole rest each time. */
 unsigned dumps_count(const char *dump, const char *part)
 {
     unsigned count = 0;
-    for (const char *at = strstr(dump, part); at != NULL; at = strstr(at + 1, part))
-        count++;
+    size_t length = strlen(part);
+    for (const char *at = dump; *at != 0; at++)
+        count += *at == *part && strncmp(at, part, length) == 0;
     return count;
 }
