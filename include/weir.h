@@ -9,6 +9,7 @@
 #include "weir/chan.h"
 #include "weir/claim.h"
 #include "weir/core.h"
+#include "weir/dump.h"
 #include "weir/error.h"
 #include "weir/event.h"
 #include "weir/interval.h"

@@ -76,7 +76,7 @@ WEIR_API void weir_opts_init(struct weir_opts *opts);
 
 /* Runs `main_fn` as the first task, on the calling thread, and gives its result once every task and
  * every socket is gone; the thread blocks until then. If tasks are left that nothing can ever wake,
- * the log says so, they are cancelled, shields or not, and the result is -EDEADLK once they are gone:
+ * the log says so and shows them all (weir/dump.h), they are cancelled, shields or not, and the result is -EDEADLK once they are gone:
  * what counts as able to is time, the kernel, a listener or wake that is open, and an operation under
  * way. `opts` may be NULL. -EINVAL: a wrong option
  * or environment variable, which the log names with its limit; -E2BIG: an option that this library

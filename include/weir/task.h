@@ -63,6 +63,18 @@ WEIR_API WEIR_MUST_USE int weir_task_detach(weir_task *task, struct weir_scope *
 /* Lets every other runnable task run before this one goes on. 0. [wait] */
 WEIR_API WEIR_MUST_USE int weir_yield(void);
 
+/* Names the calling task, for dumps and people: copies the first 23 bytes, or fewer, so as not to cut
+ * a character of UTF-8. NULL or "" takes the name away. 0, or -EPERM outside a task. */
+WEIR_API int weir_set_name(const char *name);
+
+/* The calling task's name, or "" if it has none or there is no task; good until it is named anew or
+ * ends. The first task of weir_run is called "main" until it calls itself something else. */
+WEIR_API const char *weir_name(void);
+
+/* The calling task's number, which dumps print: no two tasks of a core have the same in a run. 0
+ * outside a task. */
+WEIR_API uint64_t weir_task_id(void);
+
 /* The bytes that the calling task's last failed all-or-error call completed; valid until its next
  * [wait] call. 0 outside a task. */
 WEIR_API size_t weir_done(void);

@@ -17,6 +17,7 @@ struct run {
 static int main_task(void *arg)
 {
     struct run *run = arg;
+    (void)weir_set_name("main");
     run->result = run->main_fn(run->main_arg);
     return run->result;
 }

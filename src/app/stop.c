@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "app/dump.h"
 #include "app/runtime.h"
 #include "app/stats.h"
 #include "op/call.h"
@@ -88,6 +89,7 @@ static void break_deadlock(struct wi_runtime *runtime)
     struct wi_stop *stop = &runtime->stop;
     wi_log(&runtime->log, WEIR_LOG_ERROR,
            "deadlock: nothing can ever wake the %u tasks that are left", runtime->core.tasks.live);
+    wi_dump_to_log(runtime, WEIR_LOG_ERROR);
     (void)wi_stop_ask(runtime, -EDEADLK, 0);
     stop->value = -EDEADLK;
     runtime->core.stuck = false;

@@ -58,3 +58,9 @@ void wi_log(struct wi_log *log, enum weir_log_level level, const char *format, .
     va_end(args);
     log->fn(level, text, log->user);
 }
+
+void wi_log_line(struct wi_log *log, enum weir_log_level level, const char *text)
+{
+    if (log->level != WEIR_LOG_SILENT)
+        log->fn(level, text, log->user);
+}

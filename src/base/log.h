@@ -31,4 +31,7 @@ void wi_log_init(struct wi_log *log, weir_log_fn *fn, void *user, enum weir_log_
 __attribute__((format(printf, 3, 4))) void wi_log(struct wi_log *log, enum weir_log_level level,
                                                   const char *format, ...);
 
+/* One line of a report that was asked for: neither counted nor held back, unless all is silenced. */
+void wi_log_line(struct wi_log *log, enum weir_log_level level, const char *text);
+
 #endif /* WI_BASE_LOG_H */

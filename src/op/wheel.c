@@ -285,6 +285,17 @@ weir_ns wi_wheel_next(struct wi_wheel *wheel)
     return next_in(wheel, first_used(wheel));
 }
 
+size_t wi_wheel_count(const struct wi_wheel *wheel)
+{
+    size_t pending = 0;
+    for (unsigned i = 0; i < WI_WHEEL_SLOTS; i++) {
+        const struct wi_list *timers = &wheel->slot[i].timers;
+        for (const struct wi_list *link = timers->next; link != timers; link = link->next)
+            pending++;
+    }
+    return pending;
+}
+
 size_t wi_wheel_audit(const struct wi_wheel *wheel)
 {
     size_t pending = 0;

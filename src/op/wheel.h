@@ -134,6 +134,9 @@ static inline bool wi_wheel_empty(const struct wi_wheel *wheel)
  */
 weir_ns wi_wheel_next(struct wi_wheel *wheel);
 
+/* How many timers are pending. Walks everything. */
+size_t wi_wheel_count(const struct wi_wheel *wheel);
+
 /* Walks everything and asserts the invariants; returns how many timers are pending. */
 size_t wi_wheel_audit(const struct wi_wheel *wheel);
 

@@ -32,8 +32,9 @@ _Noreturn void wi_ctx_jump(void *load);
  * a call that is left by a jump puts it one out of step, and every return after the switch is then
  * mispredicted. Between two contexts that park at the same depth these cost a third of a call.
  *
- * For a function of its own that holds no floating-point or vector values (noinline), and that has a
- * frame pointer, by which unwinders pass the stepped-over red zone.
+ * For a function of its own that holds no floating-point or vector values (noinline). On x86-64 the
+ * saved context is 128 bytes further down than the compiler's tables of that function say, if they
+ * count from the stack pointer: debuggers have to set it above the stepped-over red zone.
  */
 static inline __attribute__((always_inline)) void wi_ctx_swap(void **save, void *load)
 {
@@ -67,5 +68,12 @@ _Noreturn static inline __attribute__((always_inline)) void wi_ctx_leave(void *l
  * returns: if it does, the process traps.
  */
 void *wi_ctx_prepare(void *top, void (*entry)(void *arg), void *arg);
+
+/* Calls fn(arg) here, while unwinders take the context `sp`, left by wi_ctx_swap or not yet run, for
+ * the caller; it is not touched. */
+void wi_ctx_visit(const void *sp, void (*fn)(void *arg), void *arg);
+
+/* The code of the outermost frame of every context, where unwinders end. */
+extern const char wi_ctx_start[], wi_ctx_start_end[];
 
 #endif /* WI_TASK_CTX_H */

@@ -28,9 +28,9 @@
 
         .text
 
-/* Says where the words of a frame are, for a sp that is set to one. */
-        .macro cfi_frame
-        .cfi_def_cfa sp, FRAME_BYTES
+/* Says where the words of a frame are, for a register that is set to one. */
+        .macro cfi_frame base=sp
+        .cfi_def_cfa \base, FRAME_BYTES
         .cfi_rel_offset x19, 0
         .cfi_rel_offset x20, 8
         .cfi_rel_offset x21, 16
@@ -136,6 +136,9 @@
         brk     #1
         .cfi_endproc
         .size   wi_ctx_start, . - wi_ctx_start
+        .globl  wi_ctx_start_end
+        .hidden wi_ctx_start_end
+wi_ctx_start_end:
 
 /* Two zero words stay above the frame, for tools that scan for a frame record. */
         function wi_ctx_prepare
@@ -159,6 +162,33 @@
         ret
         .cfi_endproc
         .size   wi_ctx_prepare, . - wi_ctx_prepare
+
+/* x19 is the context's sp while fn runs: to unwinders the caller is whoever switched away there. */
+        function wi_ctx_visit
+        .cfi_startproc
+        BTI_C
+        stp     x29, x30, [sp, #-32]!
+        .cfi_def_cfa_offset 32
+        .cfi_rel_offset x29, 0
+        .cfi_rel_offset x30, 8
+        str     x19, [sp, #16]
+        .cfi_rel_offset x19, 16
+        mov     x29, sp
+        mov     x19, x0
+        mov     x0, x2
+        .cfi_remember_state
+        cfi_frame x19
+        blr     x1
+        .cfi_restore_state
+        ldr     x19, [sp, #16]
+        ldp     x29, x30, [sp], #32
+        .cfi_restore x19
+        .cfi_restore x29
+        .cfi_restore x30
+        .cfi_def_cfa_offset 0
+        ret
+        .cfi_endproc
+        .size   wi_ctx_visit, . - wi_ctx_visit
 
 #if defined(__ARM_FEATURE_BTI_DEFAULT)
 /* NT_GNU_PROPERTY_TYPE_0, GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI (1), neither PAC (2) nor GCS (4). */

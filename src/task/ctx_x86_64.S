@@ -17,12 +17,13 @@
 #if defined(__x86_64__)
 
 #define FRAME_BYTES 56
+#define RED_ZONE_BYTES 128
 
         .text
 
-/* Says where the words of a frame are, for a sp that has just been set to one. */
-        .macro cfi_frame
-        .cfi_def_cfa rsp, FRAME_BYTES
+/* Says where the words of a frame are, for a register that has just been set to one. */
+        .macro cfi_frame base=rsp, bytes=FRAME_BYTES
+        .cfi_def_cfa \base, \bytes
         .cfi_rel_offset r15, 0
         .cfi_rel_offset r14, 8
         .cfi_rel_offset r13, 16
@@ -108,6 +109,9 @@
         ud2
         .cfi_endproc
         .size   wi_ctx_start, . - wi_ctx_start
+        .globl  wi_ctx_start_end
+        .hidden wi_ctx_start_end
+wi_ctx_start_end:
 
 /* Two zero words stay above the frame, for tools that scan for a return address. */
         function wi_ctx_prepare
@@ -129,6 +133,23 @@
         ret
         .cfi_endproc
         .size   wi_ctx_prepare, . - wi_ctx_prepare
+
+/* rbx is the context's sp while fn runs: to unwinders the caller is whoever switched away there, by
+ * wi_ctx_swap, which has stepped over its red zone. */
+        function wi_ctx_visit
+        .cfi_startproc
+        endbr64
+        save    rbx
+        movq    %rdi, %rbx
+        movq    %rdx, %rdi
+        .cfi_remember_state
+        cfi_frame rbx, FRAME_BYTES + RED_ZONE_BYTES
+        call    *%rsi
+        .cfi_restore_state
+        restore rbx
+        ret
+        .cfi_endproc
+        .size   wi_ctx_visit, . - wi_ctx_visit
 
 /* NT_GNU_PROPERTY_TYPE_0, GNU_PROPERTY_X86_FEATURE_1_AND: IBT (1) and not SHSTK (2). */
         .section .note.gnu.property, "a", @note

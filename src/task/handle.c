@@ -98,7 +98,8 @@ bool wi_handle_ended(struct wi_task *task, int result)
 static void tell_await(struct wi_wait *wait, struct wi_wait_about *about)
 {
     about->tasks = 1;
-    about->object = wi_container_of(wait, struct wi_await, wait)->target;
+    about->task = wi_container_of(wait, struct wi_await, wait)->target;
+    about->object = about->task;
 }
 
 static const struct wi_wait_kind waits_for_task = {

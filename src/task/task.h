@@ -47,12 +47,15 @@ enum wi_task_state {
     WI_TASK_ENDED
 };
 
+enum { WI_TASK_NAME = 24, WI_TASK_LIFE = 100000000 /* more than there are slots */ };
+
 /* What else there is to say of a wait. */
 struct wi_wait_about {
     int fd;             /* it is for this descriptor; -1: for none */
     uint32_t tasks;     /* for so many children; 0: for none */
     weir_ns until;      /* until this instant; 0: it has no end of its own */
     const void *object; /* tasks that wait for the same thing have the same; NULL: unknown */
+    const struct wi_task *task; /* for this one; NULL: for none alone */
 };
 
 struct wi_wait;
@@ -98,7 +101,27 @@ struct wi_task {
     uint32_t index;           /* in its scope, by order of spawning */
     int result;               /* once ENDED */
     struct wi_await *await;   /* while `handled`: who is parked in weir_task_wait for it, or NULL */
+    uint32_t named;           /* the generation that is named so; spawning then clears nothing */
+    char name[WI_TASK_NAME];  /* ends with a zero */
 };
+
+/* What a person knows it by, unique in its run: slots count from 1, and later lives of a slot are so
+ * far apart. Good from a
+ * claim on, as long as the header is. */
+static inline uint64_t wi_task_id(const struct wi_task *task, uint32_t first_generation)
+{
+    uint64_t life = task->node.generation - first_generation;
+    return life * WI_TASK_LIFE + task->node.index + 1;
+}
+
+/* Its name, or "" if it has none. */
+static inline const char *wi_task_name(const struct wi_task *task)
+{
+    return task->named == task->node.generation ? task->name : "";
+}
+
+/* Names a task: as much of it as fits, in whole characters of UTF-8. */
+void wi_task_set_name(struct wi_task *task, const char *name);
 
 /* Parks the running task until somebody wakes it. */
 void wi_task_park(struct wi_task *task, struct wi_wait *wait);

@@ -98,6 +98,9 @@ static void call_tasks(struct handles *h)
     CALL(weir_scope_wait, h->scope);
     CALL(weir_spawn, h->scope, must_not_run, NULL);
     CALL(weir_spawn_copy, h->scope, must_not_run, h, sizeof *h);
+    CALL(weir_set_name, "nobody");
+    CHECK_STR_EQ(weir_name(), "");
+    CHECK_EQ(weir_task_id(), 0);
     CHECK_EQ(weir_done(), 0);
 }
 

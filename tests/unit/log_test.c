@@ -126,3 +126,18 @@ CASE(log_cuts_a_line_that_is_too_long)
     CHECK_EQ(sink.lines, 1);
     CHECK_EQ(strlen(sink.text), 511);
 }
+
+CASE(log_lines_of_a_report_are_all_written_and_none_is_counted)
+{
+    struct sink sink = {0};
+    struct wi_log log;
+    wi_log_init(&log, keep, &sink, WEIR_LOG_ERROR);
+    for (unsigned i = 0; i < 3 * ALLOWANCE; i++)
+        wi_log_line(&log, WEIR_LOG_INFO, "a line");
+    CHECK_EQ(sink.lines, 3 * ALLOWANCE);
+    CHECK_EQ(sink.level, WEIR_LOG_INFO);
+    CHECK_EQ(log.count[WEIR_LOG_INFO].said, 0);
+    log.level = WEIR_LOG_SILENT;
+    wi_log_line(&log, WEIR_LOG_ERROR, "a line");
+    CHECK_EQ(sink.lines, 3 * ALLOWANCE);
+}
