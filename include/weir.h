@@ -9,6 +9,7 @@
 #include "weir/claim.h"
 #include "weir/core.h"
 #include "weir/error.h"
+#include "weir/file.h"
 #include "weir/interval.h"
 #include "weir/op.h"
 #include "weir/run.h"
