@@ -125,6 +125,7 @@ int main(int argc, char **argv)
     bench_tasks();
     bench_wheel();
     bench_memory();
+    bench_file();
 #if WEIR_HAVE_URING
     bench_nop();
 #endif

@@ -46,6 +46,7 @@ void bench_switch(void);
 void bench_tasks(void);
 void bench_memory(void);
 void bench_wheel(void);
+void bench_file(void);
 
 /* Only where the library was built with io_uring. */
 void bench_nop(void);
