@@ -147,8 +147,7 @@ static bool rest_ended(struct wi_runtime *runtime)
     wi_net_begin_close(net);
     wi_fs_begin_close(&runtime->fs);
     runtime->stop.quiet_since = wi_engine_after(&core->engine, 0);
-    while (!wi_net_ended(net) || !wi_fs_ended(&runtime->fs) ||
-           !wi_list_empty(&core->engine.calls))
+    while (!wi_net_ended(net) || !wi_fs_ended(&runtime->fs) || !wi_list_empty(&core->engine.calls))
         if (turn_in_vain(runtime, has_time(runtime)))
             return false;
     return true;
@@ -159,10 +158,10 @@ static bool rest_ended(struct wi_runtime *runtime)
 static const char *name_of(uint8_t opcode)
 {
     static const char *const names[] = {
-        [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",    [WI_OP_ACCEPT] = "accept",
-        [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive", [WI_OP_SEND] = "send",
-        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",    [WI_OP_WRITE] = "write",
-        [WI_OP_FSYNC] = "sync",      [WI_OP_OPEN] = "open",    [WI_OP_CLOSE] = "close",
+        [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",     [WI_OP_ACCEPT] = "accept",
+        [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive",  [WI_OP_SEND] = "send",
+        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",     [WI_OP_WRITE] = "write",
+        [WI_OP_FSYNC] = "sync",      [WI_OP_OPEN] = "open",     [WI_OP_CLOSE] = "close",
         [WI_OP_RENAME] = "rename",   [WI_OP_UNLINK] = "unlink", [WI_OP_STAT] = "stat",
     };
     const char *name = opcode < sizeof names / sizeof *names ? names[opcode] : NULL;

@@ -184,8 +184,8 @@ enum wi_ctl_what {
     WI_CTL_UNLINK,   /* mem: path */
     WI_CTL_FILE, /* of a descriptor that OPEN gave with O_NONBLOCK: takes that flag away. 0, or why it
                   * is no file for READ and WRITE: -EISDIR, -ESPIPE, -EOPNOTSUPP for block devices */
-    WI_CTL_ADOPT,    /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
-    WI_CTL_RAW /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
+    WI_CTL_ADOPT, /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
+    WI_CTL_RAW    /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
 };
 
 #define WI_FD_SOCKET 1  /* takes RECV, SEND, ACCEPT, CONNECT */

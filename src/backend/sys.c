@@ -20,12 +20,13 @@
 #include "base/clock.h"
 #include "base/require.h"
 
-/* A kernel or a filter that has no preadv2 says so differently. */
+/* A kernel or a filter that has no preadv2 says so differently; what is really not permitted will be
+ * told by pread. */
 static ssize_t read_cached(const struct wi_req *req)
 {
     struct iovec iov = {.iov_base = req->mem, .iov_len = req->len};
     ssize_t result = preadv2(req->fd, &iov, 1, (off_t)req->off, RWF_NOWAIT);
-    if (result < 0 && errno == ENOSYS)
+    if (result < 0 && (errno == ENOSYS || errno == EPERM))
         errno = EOPNOTSUPP;
     return result;
 }

@@ -20,18 +20,19 @@ static void tell(struct wi_wait *wait, struct wi_wait_about *about)
     about->object = call->file;
 }
 
-#define STOPS(text) \
-    {.interrupt = interrupt, .what = (text), .outside = true, .tell = tell}
-#define ENDS(text) \
-    {.what = (text), .outside = true, .tell = tell}
+#define STOPS(text)                                                           \
+    {                                                                         \
+        .interrupt = interrupt, .what = (text), .outside = true, .tell = tell \
+    }
+#define ENDS(text)                                    \
+    {                                                 \
+        .what = (text), .outside = true, .tell = tell \
+    }
 
 static const struct wi_wait_kind kinds[WI_REQUEST_KINDS] = {
-    [WI_REQUEST_READ_AT] = STOPS("to read a file"),
-    [WI_REQUEST_WRITE_AT] = ENDS("to write a file"),
-    [WI_REQUEST_SYNC] = ENDS("to sync a file"),
-    [WI_REQUEST_OPEN] = STOPS("to open a file"),
-    [WI_REQUEST_RENAME] = ENDS("to rename a file"),
-    [WI_REQUEST_UNLINK] = ENDS("to remove a file"),
+    [WI_REQUEST_READ_AT] = STOPS("to read a file"), [WI_REQUEST_WRITE_AT] = ENDS("to write a file"),
+    [WI_REQUEST_SYNC] = ENDS("to sync a file"),     [WI_REQUEST_OPEN] = STOPS("to open a file"),
+    [WI_REQUEST_RENAME] = ENDS("to rename a file"), [WI_REQUEST_UNLINK] = ENDS("to remove a file"),
     [WI_REQUEST_STAT] = STOPS("to look at a file"),
 };
 

@@ -36,8 +36,9 @@ static int read_opts(struct wi_core *core, const struct weir_file_opts *given,
     int rc = wi_opts_read(out, sizeof *out, given);
     if (rc < 0) {
         wi_log(core->log, WEIR_LOG_ERROR,
-               rc == -E2BIG ? "weir_open: options of %zu bytes set something newer than this library"
-                            : "weir_open: options with size %zu; use WEIR_FILE_OPTS",
+               rc == -E2BIG
+                   ? "weir_open: options of %zu bytes set something newer than this library"
+                   : "weir_open: options with size %zu; use WEIR_FILE_OPTS",
                given->size);
         return rc;
     }

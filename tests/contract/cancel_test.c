@@ -161,7 +161,8 @@ static void check_outcome(const struct trial *trial)
     const struct cell *cell = &trial->cell;
     const struct point *point = cell->point;
     int error = trial->cause == BY_DEADLINE ? -ETIMEDOUT : -ECANCELED;
-    bool has_result = point->is_immune || (point->runs_on && trial->moment != BEFORE) || trial->shield == SERVED ||
+    bool has_result = point->is_immune || (point->runs_on && trial->moment != BEFORE) ||
+                      trial->shield == SERVED ||
                       (trial->moment == WITH_RESULT && !point->only_its_turn) ||
                       (trial->moment == PARKED && point->only_yields);
     int shielded = trial->shield == SPENT ? -ETIMEDOUT : 0;
@@ -194,8 +195,8 @@ static void spawn_and_strike(struct trial *trial)
         points_turn_until_woken(cell);
     }
     strike(trial, victim);
-    bool ends_alone = !point->runs_on || trial->shield != BARE ||
-                      (trial->moment == BEFORE && !point->is_immune);
+    bool ends_alone =
+        !point->runs_on || trial->shield != BARE || (trial->moment == BEFORE && !point->is_immune);
     if (trial->moment == RESULT_BEHIND || !ends_alone)
         produce(trial);
     if (trial->shield != BARE)

@@ -124,9 +124,9 @@ static int do_size(void *arg)
     return weir_file_size(file, &size);
 }
 
-#define TASK(name)                     \
-    static int task_##name(void *arg)  \
-    {                                  \
+#define TASK(name)                      \
+    static int task_##name(void *arg)   \
+    {                                   \
         return in_time(arg, do_##name); \
     }
 TASK(read)
@@ -307,8 +307,8 @@ CASE(file_reads_that_have_not_begun_leave_the_line_when_cancelled)
 
 static int call_too_late(void *arg)
 {
-    static weir_fn *const fn[] = {do_read,   do_write,    do_sync, do_open, do_rename,
-                                  do_unlink, do_sync_dir, do_size};
+    static weir_fn *const fn[] = {do_read,   do_write,  do_sync,     do_open,
+                                  do_rename, do_unlink, do_sync_dir, do_size};
     char buf[6] = "xxxxx";
     struct call call = {.buf = buf};
     (void)arg;

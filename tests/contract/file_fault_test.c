@@ -80,10 +80,8 @@ static void check_heard(const struct heard *heard, const struct blow *blow, bool
 static void strike(const struct blow *blow)
 {
     struct wi_fault_counts counts = {{0}, {0}};
-    struct wi_fault_plan plan = {.seed = 1,
-                                 .counts = &counts,
-                                 .error = blow->error,
-                                 .error_ops = 1u << blow->op};
+    struct wi_fault_plan plan = {
+        .seed = 1, .counts = &counts, .error = blow->error, .error_ops = 1u << blow->op};
     struct lines lines;
     struct heard heard;
     bool passes = (blow->error == EAGAIN || blow->error == EINTR) && blow->op != WI_OP_CLOSE;
@@ -232,8 +230,9 @@ CASE(file_storm_loses_nothing_whatever_the_backend_does)
         plan.rule[WI_FAULT_ENTER].at = 3;
         (void)fprintf(stderr, "seed %" PRIu64 "\n", seed);
         dir_make();
-        CHECK_EQ(faulty_run(&plan, WEIR_OPTS(.sq_entries = seed % 3 == 0 ? 4 : 0,
-                                             .ops_max = seed % 4 == 0 ? 3 : 0),
+        CHECK_EQ(faulty_run(&plan,
+                            WEIR_OPTS(.sq_entries = seed % 3 == 0 ? 4 : 0,
+                                      .ops_max = seed % 4 == 0 ? 3 : 0),
                             storm, &seed, &lines),
                  0);
         CHECK_GE(faulty_injected(&counts), 1);

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -176,8 +177,8 @@ static int read_with_room_to_spare(void *arg)
 {
     const size_t room = (UINT64_C(4) << 30) + 4096, bytes = 1 << 20;
     (void)arg;
-    char *buf =
-        mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *buf = mmap(NULL, room, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK_NE(buf, MAP_FAILED);
     weir_file file = make_file("a");
     net_fill(buf, bytes, 1, 0);
@@ -269,6 +270,33 @@ static int read_proc(void *arg)
 CASE(file_is_read_where_memory_cannot_be_asked)
 {
     run(read_proc);
+}
+
+static int read_without_preadv2(void *arg)
+{
+    char buf[8] = {0};
+    (void)arg;
+    dir_file("a", "abcdef");
+    weir_file file = must_open(dir_path("a"), NULL);
+    CHECK_EQ(weir_read_at(file, buf, 8, 1), 5);
+    CHECK_STR_EQ(buf, "bcdef");
+    CHECK_EQ(weir_read_at(file, buf, 8, 6), 0);
+    CHECK_EQ(weir_file_close(&file), 0);
+    return 0;
+}
+
+static void run_under_a_filter(void *arg)
+{
+    const int *error = arg;
+    process_refuse(SYS_preadv2, *error);
+    run(read_without_preadv2);
+}
+
+CASE(file_is_read_under_a_filter_that_has_not_heard_of_trying)
+{
+    int errors[] = {EPERM, ENOSYS};
+    for (int i = 0; i < 2; i++)
+        process_in_child(run_under_a_filter, &errors[i]);
 }
 
 static int count_turns(void *arg)
@@ -406,8 +434,7 @@ static int open_with_options(void *arg)
     CHECK_EQ(stat(dir_path("c"), &st), 0);
     CHECK_EQ(st.st_mode & 07777, 0644);
     CHECK_EQ(weir_file_close(&file), 0);
-    check_refused(-EEXIST, dir_path("a"),
-                  WEIR_FILE_OPTS(.write = 1, .create = 1, .exclusive = 1));
+    check_refused(-EEXIST, dir_path("a"), WEIR_FILE_OPTS(.write = 1, .create = 1, .exclusive = 1));
     file = must_open(dir_path("a"), WEIR_FILE_OPTS(.write = 1, .create = 1));
     CHECK_EQ(weir_file_size(file, &size), 0);
     CHECK_EQ(size, 3);

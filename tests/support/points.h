@@ -36,7 +36,7 @@ struct point {
     bool only_its_turn;                  /* what comes is no result: an interruption beats it */
     bool only_yields;                    /* it is queued and never parked: the result is there */
     bool reusable;                       /* the same wait works again, for somebody else */
-    bool runs_on;          /* once it has begun, nothing interrupts it; its result has to come */
+    bool runs_on;       /* once it has begun, nothing interrupts it; its result has to come */
     bool sibling_later; /* it runs behind whom the victim waits for, and before the victim */
     unsigned tasks_max;
     unsigned run_budget;

@@ -93,7 +93,8 @@ CASE(seam_stat_looks_at_a_path_or_a_descriptor)
     int fd = open(dir_path(""), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CHECK_EQ(run((struct wi_req){.opcode = WI_OP_STAT, .fd = fd, .mem = &st}), 0);
     CHECK(S_ISDIR(st.stx_mode));
-    CHECK_EQ(run((struct wi_req){.opcode = WI_OP_STAT, .mem = &st, .path = dir_path("x")}), -ENOENT);
+    CHECK_EQ(run((struct wi_req){.opcode = WI_OP_STAT, .mem = &st, .path = dir_path("x")}),
+             -ENOENT);
     CHECK_EQ(close(fd), 0);
     seam_close(&s);
     dir_remove();

@@ -84,10 +84,9 @@ static void prepare_path(struct io_uring_sqe *sqe, const struct wi_req *req)
         io_uring_prep_unlinkat(sqe, AT_FDCWD, req->mem, (int)req->msg_flags);
         break;
     case WI_OP_STAT:
-        io_uring_prep_statx(sqe, req->path == NULL ? req->fd : AT_FDCWD,
-                            req->path == NULL ? "" : req->path,
-                            req->path == NULL ? AT_EMPTY_PATH : 0, STATX_TYPE | STATX_SIZE,
-                            req->mem);
+        io_uring_prep_statx(
+            sqe, req->path == NULL ? req->fd : AT_FDCWD, req->path == NULL ? "" : req->path,
+            req->path == NULL ? AT_EMPTY_PATH : 0, STATX_TYPE | STATX_SIZE, req->mem);
         break;
     default:
         wi_assert(!"an operation of the seam");
