@@ -112,7 +112,7 @@ int weir_open(weir_file *out, const char *path, const struct weir_file_opts *giv
 {
     struct wi_task *task;
     struct wi_file *file;
-    struct weir_file_opts opts;
+    struct weir_file_opts opts = {0};
     out->bits = 0;
     int rc = wi_wait_begin(&task);
     if (rc == 0)

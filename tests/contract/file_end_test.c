@@ -58,7 +58,6 @@ struct call {
     char *buf;
     ssize_t rc;
     int again;
-    size_t done;
     bool begun, over;
     weir_ns within; /* 0: no deadline */
     weir_file opened;
@@ -69,7 +68,6 @@ static int in_time(struct call *call, weir_fn *fn)
     WEIR_WITHIN(call->within != 0 ? call->within : WEIR_FOREVER);
     call->begun = true;
     call->rc = fn(call);
-    call->done = weir_done();
     call->over = true;
     call->again = weir_yield();
     return 0;

@@ -122,8 +122,7 @@ CASE(file_sync_of_a_directory_that_fails_leaks_nothing)
     static const enum wi_opcode ops[] = {WI_OP_OPEN, WI_OP_FSYNC};
     char path[64];
     dir_make();
-    CHECK_LT(strlen(dir_path("")), sizeof path);
-    strcpy(path, dir_path(""));
+    CHECK_LT(snprintf(path, sizeof path, "%s", dir_path("")), (int)sizeof path);
     for (int i = 0; i < 2; i++) {
         struct wi_fault_plan plan = {.seed = 1, .error = EIO, .error_ops = 1u << ops[i]};
         struct lines lines;
@@ -152,8 +151,7 @@ CASE(file_open_whose_check_fails_leaks_nothing)
     char path[80];
     plan.rule[WI_FAULT_CTL].at = 1;
     dir_make();
-    CHECK_LT(strlen(dir_path("a")), sizeof path);
-    strcpy(path, dir_path("a"));
+    CHECK_LT(snprintf(path, sizeof path, "%s", dir_path("a")), (int)sizeof path);
     CHECK_EQ(faulty_run(&plan, WEIR_OPTS(.cores = 1), open_a_file, path, &lines), -EIO);
     dir_remove();
 }

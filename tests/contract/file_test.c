@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -488,8 +490,8 @@ static int open_what_has_no_places(void *arg)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     (void)arg;
     CHECK_EQ(mkfifo(dir_path("fifo"), 0600), 0);
-    CHECK_LT(strlen(dir_path("sock")), sizeof addr.sun_path);
-    strcpy(addr.sun_path, dir_path("sock"));
+    CHECK_LT(snprintf(addr.sun_path, sizeof addr.sun_path, "%s", dir_path("sock")),
+             (int)sizeof addr.sun_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_EQ(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
     CHECK_EQ(close(fd), 0);
@@ -569,6 +571,45 @@ static int open_too_many(void *arg)
 CASE(file_open_without_descriptors_fails_and_leaks_none)
 {
     run(open_too_many);
+}
+
+static int open_in_the_end(void *arg)
+{
+    weir_file *file = arg;
+    return weir_open(file, dir_path("a"), NULL);
+}
+
+/* Somebody else has the file to himself, and gives it back when he is told that another one wants it;
+ * here he takes his time. fcntl(2), F_SETLEASE */
+static int open_what_is_leased(void *arg)
+{
+    weir_file file = {0};
+    (void)arg;
+    dir_file("a", "x");
+    int fd = open(dir_path("a"), O_RDWR | O_CLOEXEC);
+    if (signal(SIGIO, SIG_IGN) == SIG_ERR || fcntl(fd, F_SETLEASE, F_WRLCK) < 0) {
+        dir_remove();
+        SKIP("this file system has no leases");
+    }
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, open_in_the_end, &file), 0);
+    {
+        WEIR_WITHIN(5 * WEIR_MS);
+        weir_file other;
+        CHECK_EQ(weir_open(&other, dir_path("a"), NULL), -ETIMEDOUT);
+    }
+    CHECK_EQ(file.bits, 0);
+    CHECK_EQ(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+    CHECK_EQ(weir_scope_wait(&scope), 0);
+    CHECK_EQ(weir_scope_result(&scope), 0);
+    CHECK_EQ(weir_file_close(&file), 0);
+    CHECK_EQ(close(fd), 0);
+    return 0;
+}
+
+CASE(file_open_waits_for_who_has_a_lease)
+{
+    run(open_what_is_leased);
 }
 
 static int look_at_the_descriptor(void *arg)
