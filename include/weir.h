@@ -12,6 +12,7 @@
 #include "weir/dump.h"
 #include "weir/error.h"
 #include "weir/event.h"
+#include "weir/file.h"
 #include "weir/interval.h"
 #include "weir/op.h"
 #include "weir/run.h"

@@ -156,6 +156,7 @@ int main(int argc, char **argv)
     report_mallocs();
     bench_wheel();
     bench_memory();
+    bench_file();
 #if WEIR_HAVE_URING
     bench_nop();
 #endif

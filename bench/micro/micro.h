@@ -58,6 +58,7 @@ void bench_tasks(void);
 void bench_meeting(void);
 void bench_memory(void);
 void bench_wheel(void);
+void bench_file(void);
 
 /* Only where the library was built with io_uring. */
 void bench_nop(void);

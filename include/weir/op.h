@@ -96,7 +96,8 @@ WEIR_API void weir_op_accept_multi(struct weir_core *core, struct weir_op *op, i
 WEIR_API void weir_op_connect(struct weir_core *core, struct weir_op *op, int fd,
                               const struct weir_addr *addr);
 
-/* Reads `len` bytes at this place of a file, fewer only at its end. pread(2) */
+/* Reads `len` bytes at this place of a file, fewer only at its end. -EINVAL: a place beyond INT64_MAX,
+ * also below. pread(2) */
 WEIR_API void weir_op_read_at(struct weir_core *core, struct weir_op *op, int fd, void *buf,
                               size_t len, uint64_t at);
 

@@ -99,7 +99,9 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi
         rc = open_backend(runtime, &be, wrap, user);
     if (rc == 0)
         rc = open_core(runtime, be);
-    if (rc == 0)
+    if (rc == 0) {
         open_net(runtime);
+        wi_fs_open(&runtime->fs, &runtime->core);
+    }
     return rc;
 }

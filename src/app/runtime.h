@@ -2,7 +2,7 @@
 /*
  * runtime -- the parts of one core, opened in order; stop.h closes them in reverse.
  *
- *     options -> limits -> backend -> core -> net          each step names its failure; what was done
+ *     options -> limits -> backend -> core -> net, fs      each step names its failure; what was done
  *                                                          before it is undone
  *
  * weir_run keeps one on its stack and steps it until the last task has ended; an embedded one lies
@@ -16,6 +16,7 @@
 #include "app/run.h"
 #include "app/stop.h"
 #include "base/pollable.h"
+#include "fs/fs.h"
 #include "net/net.h"
 #include "task/core.h"
 
@@ -24,6 +25,7 @@ struct wi_runtime {
     struct wi_options options;
     struct wi_log log;
     struct wi_net net;
+    struct wi_fs fs;
     struct wi_stop stop;
     struct wi_pollable pollable; /* fd -1 until it is asked for */
 };

@@ -28,7 +28,8 @@ static void gather_ops(const struct wi_engine *engine, struct weir_stats *out)
 {
     const struct wi_engine_stats *stats = &engine->stats;
     uint64_t wake_flying = engine->wake.state != WI_OP_IDLE;
-    uint64_t unsent = length_of(&engine->unstaged) + length_of(&engine->retired);
+    uint64_t wake_waits = engine->wake.state == WI_OP_WAITING;
+    uint64_t unsent = length_of(&engine->unstaged) - wake_waits + length_of(&engine->retired);
     out->ops_pending = wi_engine_pending(engine);
     out->started = stats->started - stats->wakes_armed;
     out->submitted = out->started - stats->retired - unsent;

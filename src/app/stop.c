@@ -147,8 +147,9 @@ static bool rest_ended(struct wi_runtime *runtime)
     struct wi_net *net = &runtime->net;
     wi_calls_end(&core->engine);
     wi_net_begin_close(net);
+    wi_fs_begin_close(&runtime->fs);
     runtime->stop.quiet_since = wi_engine_after(&core->engine, 0);
-    while (!wi_net_ended(net) || !wi_list_empty(&core->engine.calls))
+    while (!wi_net_ended(net) || !wi_fs_ended(&runtime->fs) || !wi_list_empty(&core->engine.calls))
         if (turn_in_vain(runtime, has_time(runtime)))
             return false;
     return true;
@@ -176,10 +177,12 @@ static void await_orphans(struct wi_runtime *runtime)
 static const char *name_of(uint8_t opcode)
 {
     static const char *const names[] = {
-        [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",    [WI_OP_ACCEPT] = "accept",
-        [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive", [WI_OP_SEND] = "send",
-        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",    [WI_OP_WRITE] = "write",
-        [WI_OP_FSYNC] = "sync",      [WI_OP_CALL] = "call",
+        [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",     [WI_OP_ACCEPT] = "accept",
+        [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive",  [WI_OP_SEND] = "send",
+        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",     [WI_OP_WRITE] = "write",
+        [WI_OP_FSYNC] = "sync",      [WI_OP_OPEN] = "open",     [WI_OP_CLOSE] = "close",
+        [WI_OP_RENAME] = "rename",   [WI_OP_UNLINK] = "unlink", [WI_OP_STAT] = "stat",
+        [WI_OP_CALL] = "call",
     };
     const char *name = opcode < sizeof names / sizeof *names ? names[opcode] : NULL;
     return name != NULL ? name : "operation";
@@ -227,6 +230,7 @@ static int give_up(struct wi_runtime *runtime)
     report_rest(runtime);
     wi_stats_gather(runtime, &runtime->stop.stats);
     wi_net_abandon(&runtime->net);
+    wi_fs_abandon(&runtime->fs);
     runtime->stop.inbox_undrained = wi_core_abandon(&runtime->core);
     return WEIR_EABANDONED;
 }
@@ -239,6 +243,7 @@ int wi_stop_finish(struct wi_runtime *runtime)
         await_orphans(runtime);
         wi_stats_gather(runtime, &runtime->stop.stats);
         wi_net_close(&runtime->net);
+        wi_fs_close(&runtime->fs);
         runtime->stop.inbox_undrained = wi_core_close(&runtime->core);
     } else {
         rc = give_up(runtime);

@@ -22,8 +22,10 @@
  *            WI_CQE_MORE. Only a request with WI_REQ_MULTI may get others before it, and it may end
  *            at any time (res >= 0 included): who still wants it stages it again.
  *            Completions of different requests come in any order.
- *   results  As the system call of that name: a count or descriptor, or a negative errno. Sends and
- *            receives may be short. A POLL gives the events seen, and speaks of *edges*: it may be
+ *   results  As the system call of that name: a count or descriptor, or a negative errno. Sends,
+ *            receives, reads and writes may be short. A descriptor is the caller's, also when he
+ *            asked for the end of the request meanwhile; one that was to be closed is gone, with an
+ *            error too. A POLL gives the events seen, and speaks of *edges*: it may be
  *            silent about what was reported before, so its user remembers readiness and reads until
  *            -EAGAIN or a short count. A POLL request reports a state that holds when it is staged.
  *   data     A RECV with WI_REQ_MULTI names no memory (mem NULL, len 0): it receives again and again
@@ -57,7 +59,9 @@
  *            -EINTR, -EAGAIN, -EBUSY: nothing is lost; the caller reaps, then enters again.
  *   try      Attempts RECV, SEND, SENDMSG, ACCEPT or CONNECT now, without blocking and without a
  *            token: the result, or -EAGAIN (CONNECT: -EINPROGRESS; it goes on and must not be tried
- *            again). EINTR is retried inside. Never raises SIGPIPE.
+ *            again). EINTR is retried inside. Never raises SIGPIPE. Of a READ, what memory has of the
+ *            file, maybe less than is there; 0 at its end; -EAGAIN if the disk has to be asked;
+ *            -EOPNOTSUPP if the file system does not tell, and never will.
  *   ctl      Whatever is quick and has no waiting in it: create, bind, listen, options, names,
  *            shutdown, close.
  *   attach   Makes the backend's word for a descriptor before its first request; detach gives it
@@ -122,6 +126,11 @@ enum wi_opcode {
     WI_OP_READ,    /* mem, len, off: of a file */
     WI_OP_WRITE,   /* mem, len, off: of a file */
     WI_OP_FSYNC,   /* msg_flags: WI_SYNC_* */
+    WI_OP_OPEN,    /* mem: path; msg_flags: O_*, len: mode of open(2) -> a descriptor, O_CLOEXEC */
+    WI_OP_CLOSE,   /* the descriptor of a file is gone whatever the result; never to be repeated */
+    WI_OP_RENAME,  /* mem: path, to: new path */
+    WI_OP_UNLINK,  /* mem: path; msg_flags: AT_REMOVEDIR */
+    WI_OP_STAT,    /* mem: struct statx; of the descriptor, or of `path` unless that is NULL */
     WI_OP_RAW,     /* mem: what WI_CTL_RAW has approved, 64 bytes */
     WI_OP_CALL,    /* mem: struct wi_work; the result is its function's */
     WI_OP_COUNT
@@ -136,8 +145,10 @@ struct wi_req {
     uint16_t events;
     int32_t fd;
     union {
-        void *word;   /* from attach */
-        uint64_t off; /* READ, WRITE: files need no word */
+        void *word;       /* from attach */
+        uint64_t off;     /* READ, WRITE: files need no word */
+        const char *to;   /* RENAME */
+        const char *path; /* STAT */
     };
     void *mem;
     uint32_t len;
@@ -178,8 +189,10 @@ enum wi_ctl_what {
     WI_CTL_STATPATH, /* mem: path -> *aux = {device, inode} of a socket file; -ENOTSOCK for others
                        */
     WI_CTL_UNLINK,   /* mem: path */
-    WI_CTL_ADOPT,    /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
-    WI_CTL_RAW /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
+    WI_CTL_FILE, /* of a descriptor that OPEN gave with O_NONBLOCK: takes that flag away. 0, or why it
+                  * is no file for READ and WRITE: -EISDIR, -ESPIPE, -EOPNOTSUPP for block devices */
+    WI_CTL_ADOPT, /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
+    WI_CTL_RAW    /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
 };
 
 #define WI_FD_SOCKET 1  /* takes RECV, SEND, ACCEPT, CONNECT */

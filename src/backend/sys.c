@@ -1,22 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* sys -- mechanism; the contract is in sys.h. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* accept4 */
+#define _GNU_SOURCE /* accept4, preadv2, statx */
 #endif
 #include "backend/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/require.h"
+
+/* A kernel or a filter that has no preadv2 says so differently; what is really not permitted will be
+ * told by pread. */
+static ssize_t read_cached(const struct wi_req *req)
+{
+    struct iovec iov = {.iov_base = req->mem, .iov_len = req->len};
+    ssize_t result = preadv2(req->fd, &iov, 1, (off_t)req->off, RWF_NOWAIT);
+    if (result < 0 && (errno == ENOSYS || errno == EPERM))
+        errno = EOPNOTSUPP;
+    return result;
+}
 
 static __attribute__((noinline)) ssize_t attempt_rare(const struct wi_req *req)
 {
@@ -28,6 +41,8 @@ static __attribute__((noinline)) ssize_t attempt_rare(const struct wi_req *req)
         return connect(req->fd, req->mem, req->len);
     case WI_OP_ACCEPT:
         return accept4(req->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    case WI_OP_READ:
+        return read_cached(req);
     default:
         wi_assert(!"an operation that can be tried");
         return -1;
@@ -56,6 +71,13 @@ ssize_t wi_sys_try(const struct wi_req *req)
     return result;
 }
 
+static int stat_now(const struct wi_req *req)
+{
+    const unsigned wanted = STATX_TYPE | STATX_SIZE;
+    return req->path == NULL ? statx(req->fd, "", AT_EMPTY_PATH, wanted, req->mem)
+                             : statx(AT_FDCWD, req->path, 0, wanted, req->mem);
+}
+
 static ssize_t do_file(const struct wi_req *req)
 {
     switch (req->opcode) {
@@ -63,16 +85,27 @@ static ssize_t do_file(const struct wi_req *req)
         return pread(req->fd, req->mem, req->len, (off_t)req->off);
     case WI_OP_WRITE:
         return pwrite(req->fd, req->mem, req->len, (off_t)req->off);
+    case WI_OP_OPEN:
+        return open(req->mem, (int)req->msg_flags | O_CLOEXEC, (mode_t)req->len);
+    case WI_OP_CLOSE:
+        return close(req->fd);
+    case WI_OP_RENAME:
+        return rename(req->mem, req->to);
+    case WI_OP_UNLINK:
+        return unlinkat(AT_FDCWD, req->mem, (int)req->msg_flags);
+    case WI_OP_STAT:
+        return stat_now(req);
     default:
         wi_assert(req->opcode == WI_OP_FSYNC);
         return (req->msg_flags & WI_SYNC_DATA) != 0 ? fdatasync(req->fd) : fsync(req->fd);
     }
 }
 
+/* A descriptor that close(2) was interrupted on is gone, and its number may be another file's. */
 ssize_t wi_sys_file(const struct wi_req *req)
 {
     ssize_t result;
-    while ((result = do_file(req)) < 0 && errno == EINTR)
+    while ((result = do_file(req)) < 0 && errno == EINTR && req->opcode != WI_OP_CLOSE)
         ;
     return result < 0 ? -errno : result;
 }
@@ -98,6 +131,22 @@ static int stat_socket(const char *path, uint64_t *aux)
     aux[0] = st.st_dev;
     aux[1] = st.st_ino;
     return 0;
+}
+
+/* The inode is in memory: the file has just been opened. */
+static int check_file(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    if (S_ISBLK(st.st_mode))
+        return -EOPNOTSUPP;
+    if (!S_ISREG(st.st_mode))
+        return -ESPIPE;
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int adopt(int fd)
@@ -152,6 +201,8 @@ int wi_sys_ctl(const struct wi_ctl *ctl)
         return stat_socket(ctl->mem, ctl->aux);
     case WI_CTL_UNLINK:
         return result_of(unlink(ctl->mem));
+    case WI_CTL_FILE:
+        return check_file(ctl->fd);
     case WI_CTL_ADOPT:
         return adopt(ctl->fd);
     case WI_CTL_RAW:

@@ -16,13 +16,13 @@
 
 #include "backend/backend.h"
 
-/* RECV, SEND, SENDMSG, ACCEPT or CONNECT, now: the result or -EAGAIN, of CONNECT -EINPROGRESS. EINTR
- * is retried; no SIGPIPE. ACCEPT and CONNECT need O_NONBLOCK, which every socket made by
+/* RECV, SEND, SENDMSG, ACCEPT, CONNECT or READ, now: the result or -EAGAIN, of CONNECT -EINPROGRESS.
+ * EINTR is retried; no SIGPIPE. ACCEPT and CONNECT need O_NONBLOCK, which every socket made by
  * WI_CTL_SOCKET has: they know no MSG_DONTWAIT. A CONNECT that says -EAGAIN found the backlog of a
  * unix socket full. */
 ssize_t wi_sys_try(const struct wi_req *req);
 
-/* READ, WRITE or FSYNC, however long the disk takes: the result. EINTR is retried. Any thread. */
+/* READ to STAT, however long the disk takes: the result. EINTR is retried, but of CLOSE. Any thread. */
 ssize_t wi_sys_file(const struct wi_req *req);
 
 /* Every WI_CTL_*; of RAW, what holds without io_uring. The length of a name that was cut is the one it would have had. */

@@ -22,7 +22,8 @@ enum wi_handle_kind {
     WI_HANDLE_SOCK = 1,
     WI_HANDLE_LISTENER = 2,
     WI_HANDLE_TASK = 3,
-    WI_HANDLE_CLAIM = 4
+    WI_HANDLE_CLAIM = 4,
+    WI_HANDLE_FILE = 8
 };
 
 #define WI_HANDLE_SLOT_BITS 22

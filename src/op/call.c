@@ -146,6 +146,8 @@ int wi_call_check(const struct wi_fd *fd, const struct wi_request *request)
         return (fd->is & WI_FD_SOCKET) != 0 ? 0 : -ENOTSOCK;
     case WI_REQUEST_READ_AT:
     case WI_REQUEST_WRITE_AT:
+        if (request->at > INT64_MAX)
+            return -EINVAL; /* to io_uring the largest one is where the file stands */
         return (fd->is & WI_FD_SEEKS) != 0 ? 0 : -ESPIPE;
     case WI_REQUEST_POLL:
         return (fd->is & WI_FD_AWAITED) != 0 ? 0 : -EPERM;

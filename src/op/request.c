@@ -42,6 +42,10 @@ static const struct kind kinds[WI_REQUEST_KINDS] = {
     [WI_REQUEST_READ_AT] = {.opcode = WI_OP_READ, .moves = true, .all = true, .end = END_IS_RESULT},
     [WI_REQUEST_WRITE_AT] = {.opcode = WI_OP_WRITE, .moves = true, .all = true, .finishes = true},
     [WI_REQUEST_SYNC] = {.opcode = WI_OP_FSYNC, .finishes = true},
+    [WI_REQUEST_OPEN] = {.opcode = WI_OP_OPEN},
+    [WI_REQUEST_RENAME] = {.opcode = WI_OP_RENAME, .finishes = true},
+    [WI_REQUEST_UNLINK] = {.opcode = WI_OP_UNLINK, .finishes = true},
+    [WI_REQUEST_STAT] = {.opcode = WI_OP_STAT},
     [WI_REQUEST_CONNECT] = {.opcode = WI_OP_CONNECT},
     [WI_REQUEST_ACCEPT] = {.opcode = WI_OP_ACCEPT, .poll = POLLIN},
     [WI_REQUEST_POLL] = {.opcode = WI_OP_POLL},
@@ -196,6 +200,16 @@ static struct wi_req describe_plain(struct wi_request *request)
     case WI_REQUEST_CONNECT:
         req.mem = request->one.iov_base;
         req.len = (uint32_t)request->one.iov_len;
+        break;
+    case WI_REQUEST_OPEN:
+        req.mem = request->one.iov_base;
+        req.len = (uint32_t)request->one.iov_len;
+        req.msg_flags = (uint32_t)request->at;
+        break;
+    case WI_REQUEST_RENAME:
+    case WI_REQUEST_UNLINK:
+    case WI_REQUEST_STAT:
+        req.mem = request->one.iov_base;
         break;
     case WI_REQUEST_ACCEPT:
         req.flags = WI_REQ_MULTI;

@@ -37,6 +37,10 @@ enum wi_request_kind {
     WI_REQUEST_READ_AT,    /* all of it, or up to the end of the file */
     WI_REQUEST_WRITE_AT,   /* all of it */
     WI_REQUEST_SYNC,       /* `arg`: WI_SYNC_* */
+    WI_REQUEST_OPEN,       /* memory: the path; `len`: the mode; `at`: O_*. A descriptor */
+    WI_REQUEST_RENAME,     /* memory: the path; `word`: the new one */
+    WI_REQUEST_UNLINK,     /* memory: the path */
+    WI_REQUEST_STAT,       /* memory: a struct statx; `word`: a path, or NULL for the descriptor */
     WI_REQUEST_CONNECT,
     WI_REQUEST_ACCEPT, /* many: each with WI_CQE_MORE */
     WI_REQUEST_POLL,   /* `arg`: events */
@@ -87,7 +91,7 @@ void wi_request_init(struct wi_request *request, enum wi_request_kind kind, int 
 /* Prepares it once more for all of what it was first prepared for. */
 void wi_request_rewind(struct wi_request *request);
 
-/* `bytes` of a SEND have gone already. */
+/* `bytes` of it have been moved already. */
 void wi_request_skip(struct wi_request *request, size_t bytes);
 
 /* A SEND: what fits now. 0 all of it, -EAGAIN the rest has to wait, else the error. */

@@ -33,6 +33,7 @@
 
 struct weir_core;
 struct wi_net;
+struct wi_fs;
 
 /* A message for a core. `fn` runs on its thread, between tasks, and then owns the message. */
 struct wi_message {
@@ -101,6 +102,7 @@ struct wi_core {
     struct wi_place place[WI_PLACES];
     uint64_t loans_leaked;
     struct wi_net *net; /* the network floor's part, or NULL */
+    struct wi_fs *fs;   /* the files' part, or NULL */
     struct wi_log *log;
     struct wi_list wakes; /* struct weir_wake, open */
     struct wi_door *door;

@@ -161,7 +161,8 @@ static void check_outcome(const struct trial *trial)
     const struct cell *cell = &trial->cell;
     const struct point *point = cell->point;
     int error = trial->cause == BY_DEADLINE ? -ETIMEDOUT : -ECANCELED;
-    bool has_result = point->is_immune || trial->shield == SERVED ||
+    bool has_result = point->is_immune || (point->runs_on && trial->moment != BEFORE) ||
+                      trial->shield == SERVED ||
                       (trial->moment == WITH_RESULT && !point->only_its_turn) ||
                       (trial->moment == PARKED && point->only_yields);
     int shielded = trial->shield == SPENT ? -ETIMEDOUT : 0;
@@ -177,8 +178,9 @@ static void check_outcome(const struct trial *trial)
 static void spawn_and_strike(struct trial *trial)
 {
     struct cell *cell = &trial->cell;
+    const struct point *point = cell->point;
     weir_task victim;
-    bool sibling_later = cell->point->sibling_later && trial->moment != BEFORE;
+    bool sibling_later = point->sibling_later && trial->moment != BEFORE;
     if (!sibling_later)
         spawn_sibling(trial);
     CHECK_EQ(weir_spawn_task(trial->scope, be_the_victim, trial, &victim), 0);
@@ -193,11 +195,13 @@ static void spawn_and_strike(struct trial *trial)
         points_turn_until_woken(cell);
     }
     strike(trial, victim);
-    if (trial->moment == RESULT_BEHIND)
+    bool ends_alone =
+        !point->runs_on || trial->shield != BARE || (trial->moment == BEFORE && !point->is_immune);
+    if (trial->moment == RESULT_BEHIND || !ends_alone)
         produce(trial);
     if (trial->shield != BARE)
         go_on_shielded(trial);
-    cell->go |= cell->point->is_immune;
+    cell->go |= point->is_immune;
     CHECK_EQ(weir_scope_wait(trial->scope), trial->cause == BY_SIBLING ? -EIO : 0);
     CHECK_EQ(weir_task_wait(&victim), 0);
     if (trial->cause == BY_SIBLING)
@@ -293,6 +297,7 @@ static void run_cell(struct trial *trial)
     opts.linger_canceled_ns = 5 * WEIR_MS;
     opts.tasks_max = point->tasks_max == 0 ? 0 : point->tasks_max - !trial->cell.has_sibling;
     opts.run_budget = point->run_budget;
+    opts.ops_max = point->ops_max;
     opts.stats = &stats;
     name_cell(trial);
     CHECK_EQ(net_run_with(&opts, play, trial), trial->cause == BY_STOP ? STOPPED : 0);
@@ -302,15 +307,16 @@ static void run_cell(struct trial *trial)
     CHECK_EQ(stats.inbox_undrained, 0);
 }
 
-/* No result is there before a shielded wait; what is never parked outlives its budget; and what is
- * immune needs no shield. */
+/* No result is there before a shielded wait; what is never parked, or runs on, outlives its budget; and
+ * what is immune needs no shield. */
 static bool has_cell(const struct point *point, enum moment moment, enum shield shield)
 {
     if (moment == RESULT_BEHIND)
         return shield == BARE && point->reusable;
     if (shield == BARE)
         return moment != WITH_RESULT || !point->only_yields;
-    return moment != WITH_RESULT && !point->is_immune && (shield == SERVED || !point->only_yields);
+    bool outlives = point->only_yields || point->runs_on;
+    return moment != WITH_RESULT && !point->is_immune && (shield == SERVED || !outlives);
 }
 
 static void play_all(const struct point *point)
@@ -449,6 +455,56 @@ CASE(cancel_reaches_a_wait_for_a_task)
 CASE(cancel_reaches_a_wait_for_a_claim)
 {
     play_all(&point_claim);
+}
+
+CASE(cancel_reaches_the_opening_of_a_file)
+{
+    play_all(&point_open);
+}
+
+CASE(cancel_reaches_a_read_of_a_file)
+{
+    play_all(&point_read_at);
+}
+
+CASE(cancel_reaches_an_exact_read_of_a_file)
+{
+    play_all(&point_read_exact_at);
+}
+
+CASE(cancel_reaches_a_look_at_a_file)
+{
+    play_all(&point_file_size);
+}
+
+CASE(cancel_does_not_end_a_write_that_has_begun)
+{
+    play_all(&point_write_at);
+}
+
+CASE(cancel_does_not_end_a_sync_that_has_begun)
+{
+    play_all(&point_sync);
+}
+
+CASE(cancel_does_not_end_a_rename_that_has_begun)
+{
+    play_all(&point_rename);
+}
+
+CASE(cancel_does_not_end_an_unlink_that_has_begun)
+{
+    play_all(&point_unlink);
+}
+
+CASE(cancel_reaches_a_sync_of_a_directory)
+{
+    play_all(&point_sync_dir);
+}
+
+CASE(cancel_does_not_end_the_close_of_a_file_and_shows_behind_it)
+{
+    play_all(&point_file_close);
 }
 
 CASE(cancel_does_not_end_a_close_and_shows_behind_it)

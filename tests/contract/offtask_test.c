@@ -79,6 +79,28 @@ static void call_making_and_closing(struct handles *h)
     CHECK_EQ(h->port.listener.bits, bits);
 }
 
+static void call_files(struct handles *h)
+{
+    weir_file file = {.bits = 1};
+    char bytes[4] = "abc";
+    uint64_t size = 7;
+    CALL(weir_open, &file, "/dev/null", NULL);
+    CHECK_EQ(file.bits, 0);
+    file.bits = 1;
+    CALL(weir_read_at, file, bytes, 3, 0);
+    CALL(weir_read_exact_at, file, bytes, 3, 0);
+    CALL(weir_write_at, file, bytes, 3, 0);
+    CALL(weir_sync, file, 0);
+    CALL(weir_file_size, file, &size);
+    CALL(weir_file_close, &file);
+    CALL(weir_rename, "/nowhere/a", "/nowhere/b");
+    CALL(weir_unlink, "/nowhere/a");
+    CALL(weir_sync_dir, "/");
+    CHECK_EQ(file.bits, 1);
+    CHECK_EQ(size, 7);
+    CHECK_STR_EQ(bytes, "abc");
+}
+
 static void call_tasks(struct handles *h)
 {
     struct weir_interval interval;
@@ -184,6 +206,7 @@ static void call_all(struct handles *h)
     h->calls = 0;
     call_stream(h);
     call_making_and_closing(h);
+    call_files(h);
     call_tasks(h);
     call_meetings(h);
     call_handles(h);
@@ -260,6 +283,7 @@ static void call_from_the_sink(enum weir_log_level level, const char *msg, void 
     h->calls = 0;
     call_stream(h);
     call_making_and_closing(h);
+    call_files(h);
     call_tasks(h);
     call_meetings(h);
     call_handles(h);

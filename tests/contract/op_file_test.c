@@ -207,6 +207,28 @@ CASE(op_files_in_any_order_at_once_lose_nothing)
     ops_close();
 }
 
+/* On every backend: none takes it for "where the file stands". */
+CASE(op_file_place_beyond_the_last_is_refused)
+{
+    static const uint64_t places[] = {(uint64_t)INT64_MAX + 1, UINT64_MAX};
+    char buf[4] = "xyz";
+    ops_open(NULL);
+    int file = ops_file();
+    CHECK_EQ(pwrite(file, "abcd", 4, 0), 4);
+    for (int i = 0; i < 2; i++) {
+        weir_op_read_at(ops_core, ops_fresh(t), file, buf, 4, places[i]);
+        CHECK_EQ(ops_wait(t), -EINVAL);
+        weir_op_write_at(ops_core, ops_fresh(t), file, buf, 4, places[i]);
+        CHECK_EQ(ops_wait(t), -EINVAL);
+        weir_step_read_at(&step[0], file, buf, 4, places[i]);
+        weir_op_chain(ops_core, ops_fresh(t), step, 1);
+        CHECK_EQ(ops_wait(t), -EINVAL);
+    }
+    CHECK_STR_EQ(buf, "xyz");
+    check_file(file, "abcd");
+    ops_close();
+}
+
 /* ---- cancel ---- */
 
 CASE(op_cancel_takes_back_a_read_that_has_not_begun)

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -114,6 +115,16 @@ def noise(length):
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         out += (state >> 16).to_bytes(6, "little")
     return bytes(out[:length])
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
 @contextlib.contextmanager
@@ -505,6 +516,55 @@ def drain_stops_when_its_time_is_over():
 
 # -------------------------------------------------------------------------------------- all --
 
+def in_directory(check):
+    with tempfile.TemporaryDirectory() as place:
+        check(lambda name: os.path.join(place, name))
+
+
+def put_replaces_a_file_by_a_copy():
+    def check(path):
+        for size in (0, 1, 32768, 100000):
+            write(path("source"), noise(size))
+            write(path("target"), b"old")
+            got = run("put", path("source"), path("target"))
+            equal((got.returncode, got.stderr), (0, b""))
+            equal(read(path("target")), noise(size))
+            equal(sorted(os.listdir(path(""))), ["source", "target"])
+    in_directory(check)
+
+
+def put_makes_a_file_in_the_directory_that_it_runs_in():
+    def check(path):
+        write(path("source"), b"new")
+        got = subprocess.run([os.path.abspath(example("put")), "source", "target"], cwd=path(""),
+                             capture_output=True, timeout=PATIENCE)
+        equal((got.returncode, got.stderr), (0, b""))
+        equal(read(path("target")), b"new")
+    in_directory(check)
+
+
+def put_names_what_failed_and_leaves_the_old_file():
+    def check(path):
+        write(path("target"), b"old")
+        os.mkdir(path("folder"))
+        for source, target, named, why in (
+                ("none", "target", "none", "No such file or directory"),
+                ("folder", "target", "folder", "Is a directory"),
+                ("target", "none/target", "none/target.new", "No such file or directory"),
+                ("target", "folder", "folder", "Is a directory")):
+            got = run("put", path(source), path(target))
+            equal((got.returncode, got.stderr.decode()), (1, f"put: {path(named)}: {why}\n"))
+            equal(sorted(os.listdir(path(""))), ["folder", "target"])
+        equal(read(path("target")), b"old")
+    in_directory(check)
+
+
+def put_tells_its_usage():
+    for args in ((), ("a",), ("a", "b", "c")):
+        got = run("put", *args)
+        equal((got.returncode, got.stdout, got.stderr), (2, b"", b"usage: put SOURCE TARGET\n"))
+
+
 def wrong_arguments_give_the_usage():
     for name, args in (("echo", ()), ("echo", ("a", "b")), ("get", ()), ("get", ("a", "b")),
                        ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c")),
@@ -535,8 +595,8 @@ def an_unknown_backend_is_named():
 
 
 CASES = {name: value for name, value in list(globals().items())
-         if name.startswith(("echo_", "embed_", "get_", "ops_", "race_", "drain_", "wrong_", "a_",
-                             "an_"))
+         if name.startswith(("echo_", "embed_", "get_", "ops_", "put_", "race_", "drain_", "wrong_",
+                             "a_", "an_"))
          and callable(value)}
 
 

@@ -8,6 +8,7 @@
 #include "weir/api.h"
 #include "weir/chan.h"
 #include "weir/error.h"
+#include "weir/file.h"
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/task.h"
@@ -18,6 +19,7 @@ int two_deadlines_and_a_shield(void *arg);
 int two_channels(void);
 int with_options(weir_fn *fn);
 int with_tcp_options(weir_listener *listener);
+int with_file_options(weir_file *file);
 void tell(const char *format, ...) WEIR_FORMAT(1, 2);
 void leave(int *held);
 int held_until_here(void);
@@ -77,5 +79,17 @@ int with_tcp_options(weir_listener *listener)
     return weir_listen(listener, ":0", &opts);
 #else
     return weir_listen(listener, ":0", WEIR_TCP_OPTS(.backlog = 16));
+#endif
+}
+
+int with_file_options(weir_file *file)
+{
+#ifdef __cplusplus
+    struct weir_file_opts opts = {};
+    opts.size = sizeof opts;
+    opts.write = 1;
+    return weir_open(file, "new", &opts);
+#else
+    return weir_open(file, "new", WEIR_FILE_OPTS(.write = 1, .create = 1));
 #endif
 }

@@ -34,6 +34,7 @@ struct flight {
     struct wi_req req;
     uint32_t cut;          /* the length it was cut to; 0: was not */
     bool told;             /* completions have been delivered to the caller */
+    bool fails;            /* done inside, and told as failed: what cannot be left undone */
     bool mute;             /* over inside, and the caller is not told until he cancels */
     bool ending;           /* by us */
     bool cancel_completed; /* while ending */
@@ -225,7 +226,8 @@ static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_re
     struct fault *f = fault_of(be);
     if (strikes(f, WI_FAULT_STAGE))
         return -EAGAIN;
-    if (fails(f, req)) {
+    bool fail = fails(f, req);
+    if (fail && req->opcode != WI_OP_CLOSE) {
         hold(f, (struct wi_cqe){token, -f->plan.error, 0}, no_debt);
         return 0;
     }
@@ -236,8 +238,10 @@ static int fault_stage(struct wi_backend *be, uint64_t token, const struct wi_re
     struct wi_req passed = *req;
     passed.len = cut_of(f, req);
     int rc = f->inner->ops->stage(f->inner, token, &passed);
-    if (rc == 0)
+    if (rc == 0) {
         add_flight(f, token, req, passed.len < req->len ? passed.len : 0);
+        f->flight[f->flights - 1].fails = fail;
+    }
     return rc;
 }
 
@@ -379,6 +383,8 @@ static void absorb(struct fault *f, struct wi_cqe cqe)
     }
     if (goes_mute(f, flight, cqe))
         return;
+    if (flight->fails)
+        cqe.res = -f->plan.error;
     if (!ends_with_data(f, cqe))
         hold(f, cqe, debt_of(flight, cqe));
     drop_flight(f, flight);

@@ -2,13 +2,21 @@
 /* points -- mechanism; the contract is in points.h. */
 #include "support/points.h"
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* pipe2 */
+#endif
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "check.h"
+#include "fs/fs.h"
+#include "support/dir.h"
 #include "support/names.h"
 #include "task/claim.h"
 
@@ -616,6 +624,212 @@ const struct point point_claim = {.call = "weir_claim",
 
                                   .reusable = true,
                                   .tasks_max = 5}; /* main, sibling, victim, two claims */
+
+/* ---- files: main's operation has the only place, so what the victim asks for waits for its turn ---- */
+
+static enum weir_op_verdict note_end(struct weir_op *op, ssize_t result, unsigned flags)
+{
+    struct cell *cell = op->user;
+    (void)result;
+    CHECK_EQ(flags, 0);
+    cell->place_is_free = true;
+    return WEIR_OP_DONE;
+}
+
+static int take_the_place(struct cell *cell)
+{
+    CHECK_EQ(pipe2(cell->pipe, O_CLOEXEC | O_NONBLOCK), 0);
+    CHECK_EQ(weir_fd_attach(weir_core_self(), cell->pipe[0]), 0);
+    cell->op.fn = note_end;
+    cell->op.user = cell;
+    weir_op_poll(weir_core_self(), &cell->op, cell->pipe[0], POLLIN);
+    return 0;
+}
+
+static int set_up_path(struct cell *cell)
+{
+    dir_make();
+    dir_file("a", "abcdef");
+    return take_the_place(cell);
+}
+
+/* Reads of it go to the disk. */
+static int set_up_file(struct cell *cell)
+{
+    dir_make();
+    dir_file("a", "abcdef");
+    CHECK_EQ(weir_open(&cell->file, dir_path("a"), WEIR_FILE_OPTS(.read = 1, .write = 1)), 0);
+    wi_file_find(wi_core_self, cell->file)->cannot_try = true;
+    return take_the_place(cell);
+}
+
+static void free_the_place(struct cell *cell)
+{
+    if (!cell->place_is_free)
+        (void)weir_op_cancel(weir_core_self(), &cell->op);
+}
+
+static void close_file(struct cell *cell)
+{
+    free_the_place(cell);
+    CHECK_EQ(weir_file_close(&cell->file), 0);
+    while (!cell->place_is_free)
+        points_turn();
+    CHECK_EQ(weir_fd_close(weir_core_self(), cell->pipe[0]), 0);
+    CHECK_EQ(close(cell->pipe[1]), 0);
+    dir_remove();
+}
+
+static int wait_open(struct cell *cell)
+{
+    int rc = weir_open(&cell->file, dir_path("a"), NULL);
+    CHECK_EQ(cell->file.bits != 0, rc == 0);
+    return rc;
+}
+
+const struct point point_open = {.call = "weir_open",
+                                 .set_up = set_up_path,
+                                 .wait = wait_open,
+                                 .produce = free_the_place,
+                                 .clean_up = close_file,
+                                 .reusable = true,
+                                 .ops_max = 1};
+
+static int wait_read_at(struct cell *cell)
+{
+    char buf[8];
+    return (int)weir_read_at(cell->file, buf, sizeof buf, 2);
+}
+
+const struct point point_read_at = {.call = "weir_read_at",
+                                    .set_up = set_up_file,
+                                    .wait = wait_read_at,
+                                    .produce = free_the_place,
+                                    .clean_up = close_file,
+                                    .good = 4,
+                                    .reusable = true,
+                                    .ops_max = 1};
+
+static int wait_read_exact_at(struct cell *cell)
+{
+    char buf[3];
+    return (int)weir_read_exact_at(cell->file, buf, sizeof buf, 2);
+}
+
+const struct point point_read_exact_at = {.call = "weir_read_exact_at",
+                                          .set_up = set_up_file,
+                                          .wait = wait_read_exact_at,
+                                          .produce = free_the_place,
+                                          .clean_up = close_file,
+                                          .good = 3,
+                                          .reusable = true,
+                                          .ops_max = 1};
+
+static int wait_file_size(struct cell *cell)
+{
+    uint64_t size = 0;
+    int rc = weir_file_size(cell->file, &size);
+    CHECK_EQ(size, rc == 0 ? 6 : 0);
+    return rc;
+}
+
+const struct point point_file_size = {.call = "weir_file_size",
+                                      .set_up = set_up_file,
+                                      .wait = wait_file_size,
+                                      .produce = free_the_place,
+                                      .clean_up = close_file,
+                                      .reusable = true,
+                                      .ops_max = 1};
+
+static int wait_write_at(struct cell *cell)
+{
+    int rc = weir_write_at(cell->file, "ABC", 3, 0);
+    dir_expect("a", rc == 0 ? "ABCdef" : "abcdef");
+    return rc;
+}
+
+const struct point point_write_at = {.call = "weir_write_at",
+                                     .set_up = set_up_file,
+                                     .wait = wait_write_at,
+                                     .produce = free_the_place,
+                                     .clean_up = close_file,
+                                     .runs_on = true,
+                                     .ops_max = 1};
+
+static int wait_sync(struct cell *cell)
+{
+    return weir_sync(cell->file, WEIR_SYNC_DATA);
+}
+
+const struct point point_sync = {.call = "weir_sync",
+                                 .set_up = set_up_file,
+                                 .wait = wait_sync,
+                                 .produce = free_the_place,
+                                 .clean_up = close_file,
+                                 .runs_on = true,
+                                 .ops_max = 1};
+
+static int wait_rename(struct cell *cell)
+{
+    (void)cell;
+    int rc = weir_rename(dir_path("a"), dir_path("b"));
+    CHECK_EQ(dir_has("b"), rc == 0);
+    return rc;
+}
+
+const struct point point_rename = {.call = "weir_rename",
+                                   .set_up = set_up_path,
+                                   .wait = wait_rename,
+                                   .produce = free_the_place,
+                                   .clean_up = close_file,
+                                   .runs_on = true,
+                                   .ops_max = 1};
+
+static int wait_unlink(struct cell *cell)
+{
+    (void)cell;
+    int rc = weir_unlink(dir_path("a"));
+    CHECK_EQ(dir_has("a"), rc != 0);
+    return rc;
+}
+
+const struct point point_unlink = {.call = "weir_unlink",
+                                   .set_up = set_up_path,
+                                   .wait = wait_unlink,
+                                   .produce = free_the_place,
+                                   .clean_up = close_file,
+                                   .runs_on = true,
+                                   .ops_max = 1};
+
+static int wait_sync_dir(struct cell *cell)
+{
+    (void)cell;
+    return weir_sync_dir(dir_path(""));
+}
+
+const struct point point_sync_dir = {.call = "weir_sync_dir",
+                                     .set_up = set_up_path,
+                                     .wait = wait_sync_dir,
+                                     .produce = free_the_place,
+                                     .clean_up = close_file,
+                                     .reusable = true,
+                                     .ops_max = 1};
+
+static int wait_file_close(struct cell *cell)
+{
+    int rc = weir_file_close(&cell->file);
+    CHECK_EQ(cell->file.bits, 0);
+    return rc;
+}
+
+const struct point point_file_close = {.call = "weir_file_close",
+                                       .set_up = set_up_file,
+                                       .wait = wait_file_close,
+                                       .produce = free_the_place,
+                                       .clean_up = close_file,
+                                       .is_immune = true,
+                                       .runs_on = true,
+                                       .ops_max = 1};
 
 /* ---- what cannot be interrupted ---- */
 

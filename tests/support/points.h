@@ -36,9 +36,11 @@ struct point {
     bool only_its_turn;                  /* what comes is no result: an interruption beats it */
     bool only_yields;                    /* it is queued and never parked: the result is there */
     bool reusable;                       /* the same wait works again, for somebody else */
+    bool runs_on;       /* once it has begun, nothing interrupts it; its result has to come */
     bool sibling_later; /* it runs behind whom the victim waits for, and before the victim */
     unsigned tasks_max;
     unsigned run_budget;
+    unsigned ops_max;
 };
 
 /* One use of a point. `has_result` is set before all where the result is to come. */
@@ -65,6 +67,10 @@ struct cell {
     int items[1];
     char at[WEIR_ADDR_TEXT_MAX];
     int fd, waiting;
+    struct weir_op op;
+    int pipe[2];
+    bool place_is_free;
+    weir_file file;
     size_t read;
     char *bytes;
 };
@@ -73,7 +79,9 @@ extern const struct point point_yield, point_sleep, point_sleep_until, point_tim
     point_timeout_at, point_interval, point_wake, point_event, point_chan_recv, point_chan_send,
     point_recv, point_recv_exact, point_recv_buf, point_pool, point_send, point_sendv,
     point_send_buf, point_shutdown, point_accept, point_dial, point_dial_name, point_join,
-    point_handle, point_claim, point_close, point_scope_close, point_listener_close;
+    point_handle, point_claim, point_close, point_scope_close, point_listener_close,
+    point_open, point_read_at, point_read_exact_at, point_file_size, point_write_at, point_sync,
+    point_rename, point_unlink, point_sync_dir, point_file_close;
 
 /* Turns the engine once, from main; what completes there wakes tasks and runs none. */
 void points_turn(void);

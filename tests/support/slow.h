@@ -16,6 +16,9 @@
 
 #include "backend/backend.h"
 
+/* Skips the case, before it has made anything, unless it is run on a backend that can be made slow. */
+void slow_need(void);
+
 /* Operations of the kinds in `ops` (1 << enum wi_opcode) wait. False: not on this backend. */
 bool slow_make(struct wi_backend *be, uint32_t ops);
 

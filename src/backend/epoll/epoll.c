@@ -139,7 +139,7 @@ static ssize_t epoll_try(struct wi_backend *be, const struct wi_req *req)
 {
     (void)be;
     ssize_t result = wi_sys_try(req);
-    if (req->word != NULL)
+    if (req->opcode != WI_OP_READ && req->word != NULL)
         wi_epoll_word_note(req->word, req, result);
     return result;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * file -- READ, WRITE and FSYNC on epoll: system calls that no readiness announces and that may take as
+ * file -- READ to STAT on epoll: system calls that no readiness announces and that may take as
  * long as the disk. They are jobs (base/jobs.h), so that the core goes on meanwhile.
  *
  * A request is WORKING from the submit until its job is collected, or taken back by a cancel. The

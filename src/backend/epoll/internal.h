@@ -16,7 +16,7 @@
  * descriptor's word until it is done. Nothing is attempted without room for its completion: what
  * does not fit stays active, an enter with active requests does not block, and so no edge is lost.
  *
- * Files are always ready, and their calls wait for the disk: a READ, WRITE or FSYNC is made by a
+ * Files are always ready, and their calls wait for the disk: READ to STAT are made by a
  * worker thread (file.c) and collected by the next enter. Of a chain only the first unfinished request
  * is under way; its successors are LINKED until it is their turn.
  *
@@ -70,7 +70,7 @@ struct wi_epoll_request {
     struct wi_list active; /* on its backend's list; WORKING: on at_work; or alone */
     union {
         struct wi_list queue;
-        struct wi_job job; /* READ, WRITE, FSYNC */
+        struct wi_job job; /* of a file */
     };
     struct wi_epoll_request *chain; /* in the table */
     struct wi_epoll_request *then;  /* begins when this one has succeeded, or NULL */
@@ -124,6 +124,12 @@ void wi_epoll_word_note(struct wi_epoll_word *word, const struct wi_req *req, ss
 void wi_epoll_word_edge(struct wi_epoll *e, struct wi_epoll_word *word, uint32_t events);
 
 /* file.c */
+
+static inline bool wi_epoll_is_file(const struct wi_req *req)
+{
+    return req->opcode >= WI_OP_READ && req->opcode <= WI_OP_STAT;
+}
+
 void wi_epoll_file_perform(struct wi_job *job);
 
 /* Hands the request to a worker. False: there is none to be had; the caller makes the call. */

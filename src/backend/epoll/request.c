@@ -31,15 +31,7 @@ static struct wi_epoll_request *new_request(struct wi_epoll *e, uint64_t token)
 
 static bool has_word(const struct wi_epoll_request *r)
 {
-    switch (r->req.opcode) {
-    case WI_OP_NOP:
-    case WI_OP_READ:
-    case WI_OP_WRITE:
-    case WI_OP_FSYNC:
-        return false;
-    default:
-        return true;
-    }
+    return r->req.opcode != WI_OP_NOP && !wi_epoll_is_file(&r->req);
 }
 
 /* It is the request's turn. */
@@ -381,15 +373,14 @@ static void begin(struct wi_epoll *e, struct wi_epoll_request *r, struct wi_epol
         complete(e, r, cancel_target(e, r->token & ~WI_TOKEN_CANCEL), sink);
         return;
     }
+    if (wi_epoll_is_file(&r->req)) {
+        if (!wi_epoll_file_begin(e, r))
+            complete(e, r, wi_sys_file(&r->req), sink);
+        return;
+    }
     switch (r->req.opcode) {
     case WI_OP_NOP:
         complete(e, r, 0, sink);
-        return;
-    case WI_OP_READ:
-    case WI_OP_WRITE:
-    case WI_OP_FSYNC:
-        if (!wi_epoll_file_begin(e, r))
-            complete(e, r, wi_sys_file(&r->req), sink);
         return;
     case WI_OP_POLL:
         begin_poll(e, r, sink);

@@ -19,7 +19,7 @@
 
 #define PATIENCE WEIR_SEC
 
-enum { TOKEN_NOP = 2, TOKEN_POLL = 4, TOKEN_ACCEPT = 6, TOKEN_RECV = 8 };
+enum { TOKEN_NOP = 2, TOKEN_POLL = 4, TOKEN_ACCEPT = 6, TOKEN_RECV = 8, TOKEN_FILE = 10 };
 
 /* The next completion: 1, 0 when none came in time, or the error of io_uring_enter. */
 static int completion_within(struct wi_uring *uring, struct wi_cqe *cqe, weir_ns patience)
@@ -231,6 +231,35 @@ static int probe_buffer_ring(struct wi_uring *uring)
     return works < 0 ? works : 0;
 }
 
+/* Asked for what cannot be, a kernel that knows an operation says why, and no file is touched; one that
+ * does not says -EINVAL. They came one by one, before all that the ladder needs; so this is for worlds
+ * that only look like Linux. */
+static int probe_files(struct wi_uring *uring)
+{
+    char none[] = "";
+    const struct {
+        struct wi_req req;
+        int32_t res;
+    } trial[] = {
+        {{.opcode = WI_OP_OPEN, .fd = -1, .mem = none}, -ENOENT},
+        {{.opcode = WI_OP_CLOSE, .fd = -1}, -EBADF},
+        {{.opcode = WI_OP_RENAME, .fd = -1, .mem = none, .to = none}, -ENOENT},
+        {{.opcode = WI_OP_UNLINK, .fd = -1, .mem = none}, -ENOENT},
+        {{.opcode = WI_OP_STAT, .fd = -1, .path = none, .mem = none}, -ENOENT},
+    };
+    for (size_t i = 0; i < sizeof trial / sizeof *trial; i++) {
+        struct wi_cqe cqe = {0};
+        if (wi_uring_stage(&uring->base, TOKEN_FILE, &trial[i].req) != 0)
+            return -EIO;
+        int n = next_completion(uring, &cqe);
+        if (n <= 0)
+            return n < 0 ? n : -EIO;
+        if (cqe.res != trial[i].res)
+            return -ENOSYS;
+    }
+    return 0;
+}
+
 /* Submits what sets the alarm, or moves it: false if that cannot be. */
 static bool alarm_is_set(struct wi_uring *uring, weir_ns at)
 {
@@ -266,6 +295,8 @@ int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why 
         err = probe_accept(uring);
     if (err == 0 && (features_off & WEIR_CAP_BUFFER_RING) == 0)
         err = probe_buffer_ring(uring);
+    if (err == 0)
+        err = probe_files(uring);
     if (err == 0) {
         if (alarm_works) /* not earlier: the waits above have limits to prove */
             wi_standing_init(&uring->base.standing);
@@ -273,5 +304,7 @@ int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why 
         return 0;
     }
     return wi_uring_refuse(why, err, "io_uring_enter",
-                           err == -EIO ? "a request did not come back" : NULL);
+                           err == -EIO      ? "a request did not come back"
+                           : err == -ENOSYS ? "it has no operations on files"
+                                            : NULL);
 }

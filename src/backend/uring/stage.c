@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* stage -- from a request of the seam to a submission entry. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* statx */
+#endif
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "backend/uring/uring.h"
 #include "base/require.h"
+
+enum { COPY_AT_ONCE = 1 << 20 };
 
 /* Whether the queue has this many places, after a flush if it must be. False when the kernel takes
  * nothing now (out of memory for requests, or a signal): the reason will be seen by the next enter. */
@@ -60,6 +67,32 @@ static void prepare_recv(const struct wi_uring *uring, struct io_uring_sqe *sqe,
     sqe->buf_group = WI_AREA_GROUP;
 }
 
+static void prepare_path(struct io_uring_sqe *sqe, const struct wi_req *req)
+{
+    switch (req->opcode) {
+    case WI_OP_OPEN:
+        io_uring_prep_openat(sqe, AT_FDCWD, req->mem, (int)req->msg_flags | O_CLOEXEC,
+                             (mode_t)req->len);
+        break;
+    case WI_OP_CLOSE:
+        io_uring_prep_close(sqe, req->fd);
+        break;
+    case WI_OP_RENAME:
+        io_uring_prep_renameat(sqe, AT_FDCWD, req->mem, AT_FDCWD, req->to, 0);
+        break;
+    case WI_OP_UNLINK:
+        io_uring_prep_unlinkat(sqe, AT_FDCWD, req->mem, (int)req->msg_flags);
+        break;
+    case WI_OP_STAT:
+        io_uring_prep_statx(
+            sqe, req->path == NULL ? req->fd : AT_FDCWD, req->path == NULL ? "" : req->path,
+            req->path == NULL ? AT_EMPTY_PATH : 0, STATX_TYPE | STATX_SIZE, req->mem);
+        break;
+    default:
+        wi_assert(!"an operation of the seam");
+    }
+}
+
 static void prepare_file(struct io_uring_sqe *sqe, const struct wi_req *req)
 {
     switch (req->opcode) {
@@ -77,8 +110,11 @@ static void prepare_file(struct io_uring_sqe *sqe, const struct wi_req *req)
         memcpy(sqe, req->mem, sizeof *sqe);
         break;
     default:
-        wi_assert(!"an operation of the seam");
+        prepare_path(sqe, req);
     }
+    /* What is in the cache is copied by whoever submits, and a core has more to do than that. */
+    if (req->opcode != WI_OP_RAW && req->len > COPY_AT_ONCE)
+        sqe->flags |= IOSQE_ASYNC;
 }
 
 static void prepare(struct wi_uring *uring, struct io_uring_sqe *sqe, uint64_t token,

@@ -70,8 +70,8 @@ int wi_uring_approve(const void *entry);
 int wi_uring_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max);
 
 /* Tries, through the three above and under whatever filter is in force, what set-up only promised:
- * that a request comes back, waits with a limit, the alarm, NO_IOWAIT, multishot poll and accept, receives into
- * a ring of buffers. Leaves what works in caps.features and nothing in flight. 0, or an error that
+ * that a request comes back, waits with a limit, the alarm, NO_IOWAIT, multishot poll and accept, receives
+ * into a ring of buffers, operations on files. Leaves what works in caps.features and nothing in flight. 0, or an error that
  * `why` explains. */
 int wi_uring_probe(struct wi_uring *uring, unsigned features_off, struct wi_why *why);
 
