@@ -17,6 +17,7 @@
 #include "weir/op.h"
 #include "weir/run.h"
 #include "weir/scope.h"
+#include "weir/signal.h"
 #include "weir/sock.h"
 #include "weir/stats.h"
 #include "weir/task.h"

@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -56,6 +56,29 @@ static struct {
     pthread_mutex_t lock;
     struct slot slot[SIGNALS];
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- names ---- */
+
+const char *wi_signal_text(int signo, char text[WI_SIGNAL_TEXT])
+{
+    static const char *const names[] = {
+        [SIGHUP] = "HUP",   [SIGINT] = "INT",       [SIGQUIT] = "QUIT", [SIGILL] = "ILL",
+        [SIGTRAP] = "TRAP", [SIGABRT] = "ABRT",     [SIGBUS] = "BUS",   [SIGFPE] = "FPE",
+        [SIGKILL] = "KILL", [SIGUSR1] = "USR1",     [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",
+        [SIGPIPE] = "PIPE", [SIGALRM] = "ALRM",     [SIGTERM] = "TERM", [SIGSTKFLT] = "STKFLT",
+        [SIGCHLD] = "CHLD", [SIGCONT] = "CONT",     [SIGSTOP] = "STOP", [SIGTSTP] = "TSTP",
+        [SIGTTIN] = "TTIN", [SIGTTOU] = "TTOU",     [SIGURG] = "URG",   [SIGXCPU] = "XCPU",
+        [SIGXFSZ] = "XFSZ", [SIGVTALRM] = "VTALRM", [SIGPROF] = "PROF", [SIGWINCH] = "WINCH",
+        [SIGIO] = "IO",     [SIGPWR] = "PWR",       [SIGSYS] = "SYS",
+    };
+    const char *name =
+        signo > 0 && (size_t)signo < sizeof names / sizeof *names ? names[signo] : NULL;
+    if (name != NULL)
+        (void)snprintf(text, WI_SIGNAL_TEXT, "signal %d (SIG%s)", signo, name);
+    else
+        (void)snprintf(text, WI_SIGNAL_TEXT, "signal %d", signo);
+    return text;
+}
 
 /* ---- what the signal did before ---- */
 

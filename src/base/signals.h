@@ -43,4 +43,9 @@ int wi_signal_subscribe(struct wi_signal_node *node, int signo);
  * handler, but from any thread. */
 void wi_signal_unsubscribe(struct wi_signal_node *node);
 
+enum { WI_SIGNAL_TEXT = 32 };
+
+/* "signal 1 (SIGHUP)", written to `text`, which it returns. */
+const char *wi_signal_text(int signo, char text[WI_SIGNAL_TEXT]);
+
 #endif /* WI_BASE_SIGNALS_H */

@@ -44,6 +44,7 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
     if (rc < 0)
         goto no_engine;
     wi_list_init(&core->wakes);
+    wi_list_init(&core->signals);
     if (config->ops_max > 0)
         wi_engine_limit(&core->engine, config->ops_max);
     wi_slab_init(&core->tasks, sizeof(struct wi_task), config->tasks_max, be->ops->entropy(be));
@@ -84,6 +85,7 @@ static __attribute__((noinline)) unsigned deliver(struct wi_core *core, struct w
  * were. */
 static unsigned close_door(struct wi_core *core)
 {
+    wi_signals_close(core);
     unsigned late = deliver(core, wi_door_close(core->door), UINT_MAX);
     wi_wakes_close(core);
     return late;

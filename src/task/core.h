@@ -104,7 +104,8 @@ struct wi_core {
     struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_fs *fs;   /* the files' part, or NULL */
     struct wi_log *log;
-    struct wi_list wakes; /* struct weir_wake, open */
+    struct wi_list wakes;   /* struct weir_wake, open */
+    struct wi_list signals; /* struct weir_signal, open */
     struct wi_door *door;
     struct wi_queue backlog; /* messages beyond the limit of a turn */
     uint64_t resumed;        /* how often tasks were resumed, all told */
@@ -215,5 +216,8 @@ static inline int wi_wait_begin(struct wi_task **out)
 
 /* Closes every wake handle that is still open; wake.c. */
 void wi_wakes_close(struct wi_core *core);
+
+/* Closes every signal that is still open; signal.c. */
+void wi_signals_close(struct wi_core *core);
 
 #endif /* WI_TASK_CORE_H */
