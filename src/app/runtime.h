@@ -2,7 +2,8 @@
 /*
  * runtime -- the parts of one core, opened in order; stop.h closes them in reverse.
  *
- *     options -> limits -> backend -> core -> net, fs      each step names its failure; what was done
+ *     options -> limits -> backend -> core -> net, fs -> signals
+ *                                                          each step names its failure; what was done
  *                                                          before it is undone
  *
  * weir_run keeps one on its stack and steps it until the last task has ended; an embedded one lies
@@ -14,6 +15,7 @@
 
 #include "app/options.h"
 #include "app/run.h"
+#include "app/signals.h"
 #include "app/stop.h"
 #include "base/pollable.h"
 #include "fs/fs.h"
@@ -27,6 +29,7 @@ struct wi_runtime {
     struct wi_net net;
     struct wi_fs fs;
     struct wi_stop stop;
+    struct wi_run_signals signals;
     struct wi_pollable pollable; /* fd -1 until it is asked for */
 };
 

@@ -51,6 +51,8 @@ struct wi_core_config {
     bool never_blocks;
     weir_hook_fn *on_wake; /* after messages were handled; may be NULL */
     void *on_wake_user;
+    weir_hook_fn *on_turn; /* before the tasks of a turn; may be NULL */
+    void *on_turn_user;
     uint32_t tasks_max;
     uint32_t ops_max; /* 0: WI_OPS_MAX */
 };
@@ -112,6 +114,8 @@ struct wi_core {
     uint64_t messages;       /* handled */
     weir_hook_fn *on_wake;
     void *on_wake_user;
+    weir_hook_fn *on_turn;
+    void *on_turn_user;
     weir_ns park_ns_max;
     weir_ns spin_ns, spin_now; /* watching: at most, and as it pays at present */
 };
