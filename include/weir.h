@@ -14,6 +14,7 @@
 #include "weir/event.h"
 #include "weir/file.h"
 #include "weir/interval.h"
+#include "weir/local.h"
 #include "weir/op.h"
 #include "weir/run.h"
 #include "weir/scope.h"

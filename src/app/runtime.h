@@ -3,8 +3,7 @@
  * runtime -- the parts of one core, opened in order; stop.h closes them in reverse.
  *
  *     options -> limits -> backend -> core -> net, fs -> signals
- *                                                          each step names its failure; what was done
- *                                                          before it is undone
+ *     each step names its failure; what was done before it is undone
  *
  * weir_run keeps one on its stack and steps it until the last task has ended; an embedded one lies
  * in the heap, and its driver steps it. Either way the core comes first: its address is what users
