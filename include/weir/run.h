@@ -70,6 +70,7 @@ struct weir_opts {
     weir_ns send_timeout_ns; /* the same of a send */
     unsigned stop_signals;   /* 1: SIGINT and SIGTERM stop the run; see weir_stop */
     weir_ns stop_grace_ns;   /* the grace of such a stop; -1: for ever */
+    unsigned dump_signal;    /* 1: SIGQUIT writes a dump to the log; see weir/dump.h */
     weir_hook_fn *on_turn;   /* once a turn of the loop, before tasks run */
     void *on_turn_user;
 };

@@ -2,10 +2,11 @@
 /* signals -- mechanism; the contract is in signals.h. */
 #include "app/signals.h"
 
+#include "app/dump.h"
 #include "app/runtime.h"
 #include "weir/error.h"
 
-enum { STOP_INT, STOP_TERM };
+enum { STOP_INT, STOP_TERM, DUMP_QUIT };
 
 static struct wi_runtime *runtime_of(struct wi_run_signals *signals)
 {
@@ -43,6 +44,16 @@ static bool term_came(struct wi_signal_node *node, siginfo_t *info, void *contex
     return stop_came(wi_container_of(node, struct wi_run_signals, node[STOP_TERM]));
 }
 
+static bool quit_came(struct wi_signal_node *node, siginfo_t *info, void *context)
+{
+    struct wi_run_signals *signals = wi_container_of(node, struct wi_run_signals, node[DUMP_QUIT]);
+    (void)info;
+    (void)context;
+    atomic_store(&signals->dump, true);
+    post(signals);
+    return true;
+}
+
 /* ---- the core ---- */
 
 static void stop(struct wi_runtime *runtime)
@@ -60,6 +71,8 @@ static void take(struct wi_core *core, struct wi_message *message)
     struct wi_run_signals *signals = wi_container_of(message, struct wi_run_signals, message);
     struct wi_runtime *runtime = wi_runtime_of(core);
     atomic_store(&signals->posted, false);
+    if (atomic_exchange(&signals->dump, false))
+        wi_dump_to_log(runtime, WEIR_LOG_WARN);
     for (unsigned stops = atomic_exchange(&signals->stops, 0); stops > 0; stops--)
         stop(runtime);
 }
@@ -81,13 +94,14 @@ int wi_run_signals_open(struct wi_runtime *runtime)
     } all[WI_RUN_SIGNALS] = {
         [STOP_INT] = {SIGINT, int_came},
         [STOP_TERM] = {SIGTERM, term_came},
+        [DUMP_QUIT] = {SIGQUIT, quit_came},
     };
     struct wi_run_signals *signals = &runtime->signals;
     *signals = (struct wi_run_signals){.message = {.fn = take}};
     int rc = 0;
     for (int i = 0; i < WI_RUN_SIGNALS && rc == 0; i++) {
         signals->node[i].fn = all[i].fn;
-        if (runtime->options.stop_signals)
+        if (i == DUMP_QUIT ? runtime->options.dump_signal : runtime->options.stop_signals)
             rc = wi_signal_subscribe(&signals->node[i], all[i].signo);
         if (rc < 0) {
             char text[WI_SIGNAL_TEXT];

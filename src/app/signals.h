@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals -- what signals do to a run: the option stop_signals.
+ * signals -- what signals do to a run: stop_signals and dump_signal.
  *
  *     handler, any thread   note which --> post, unless a post is under way
  *     the core, next turn   SIGINT, SIGTERM: stop with a grace; the second of them: without
+ *                           SIGQUIT: the dump
  *
  * Several runs may ask for the same, each on its own thread, and all of them get it. The handlers are
- * the process's (base/signals.h) and ours from wi_signals_open to wi_signals_close, which come
+ * the process's (base/signals.h) and ours from wi_run_signals_open to wi_run_signals_close, which come
  * within the core's life: no signal finds a core that is gone.
  */
 #ifndef WI_APP_SIGNALS_H
@@ -17,12 +18,13 @@
 
 struct wi_runtime;
 
-enum { WI_RUN_SIGNALS = 2 };
+enum { WI_RUN_SIGNALS = 3 };
 
 struct wi_run_signals {
-    struct wi_signal_node node[WI_RUN_SIGNALS]; /* SIGINT, SIGTERM */
+    struct wi_signal_node node[WI_RUN_SIGNALS]; /* SIGINT, SIGTERM, SIGQUIT */
     _Atomic unsigned stops;                     /* not yet seen by the core */
-    atomic_bool posted;                         /* the message is under way */
+    atomic_bool dump;
+    atomic_bool posted; /* the message is under way */
     struct wi_message message;
     bool stopped; /* one was seen */
 };

@@ -634,6 +634,11 @@ CASE(option_send_timeout_ns_ends_sends_that_wait_on_both_kinds_of_sockets)
 
 /* ---- stopping by signal; the rest of it is in stop_signal_test.c ---- */
 
+static int sleep_a_while(void *arg)
+{
+    return weir_sleep(*(const weir_ns *)arg);
+}
+
 static int be_told_to_stop(void *arg)
 {
     CHECK_EQ(raise(SIGTERM), 0);
@@ -665,6 +670,31 @@ CASE(option_stop_grace_ns_is_how_long_shields_hold_after_the_signal)
     }
 }
 
+static unsigned named;
+
+static void look_for_a_task(enum weir_log_level level, const char *msg, void *user)
+{
+    (void)user;
+    named += level == WEIR_LOG_WARN && strstr(msg, " tasks on ") != NULL;
+}
+
+static int be_told_to_dump(void *arg)
+{
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, sleep_a_while, arg), 0);
+    CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(raise(SIGQUIT), 0);
+    return weir_scope_wait(&scope);
+}
+
+CASE(option_dump_signal_writes_a_dump_and_the_run_goes_on)
+{
+    weir_ns ns = 5 * WEIR_MS;
+    CHECK_EQ(weir_run(WEIR_OPTS(.dump_signal = 1, .log = look_for_a_task), be_told_to_dump, &ns),
+             0);
+    CHECK_EQ(named, 1);
+}
+
 /* ---- all of them ---- */
 
 CASE(every_option_has_a_case_of_its_effect)
@@ -675,7 +705,7 @@ CASE(every_option_has_a_case_of_its_effect)
         "inbox_limit",     "park_ns_max",     "spin_ns",        "busy",
         "tasks_max",       "sockets_max",     "linger_ns",      "linger_canceled_ns",
         "recv_timeout_ns", "send_timeout_ns", "stop_settle_ns", "abandon_aborts",
-        "nofile",          "stop_signals",    "stop_grace_ns"};
+        "nofile",          "stop_signals",    "stop_grace_ns",  "dump_signal"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \
