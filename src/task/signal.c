@@ -176,8 +176,9 @@ int weir_signal_close(struct weir_signal *signal)
 /* Their wakes are closed with the others. */
 void wi_signals_close(struct wi_core *core)
 {
-    for (struct wi_list *node; (node = wi_list_pop_front(&core->signals)) != NULL;) {
-        struct weir_signal *signal = wi_container_of(node, struct weir_signal, link);
+    for (struct wi_list *at = core->signals.next, *next; at != &core->signals; at = next) {
+        struct weir_signal *signal = wi_container_of(at, struct weir_signal, link);
+        next = at->next;
         wi_signal_unsubscribe(&signal->node);
         drop(signal);
     }

@@ -139,7 +139,7 @@ CASE(stop_by_signal_keeps_the_value_of_an_earlier_stop_and_shortens_it)
 static void *kill_the_sleeper(void *arg)
 {
     process_wait_asleep(getpid()); /* the first thread, which has the core */
-    CHECK_EQ(pthread_kill(*(pthread_t *)arg, SIGTERM), 0);
+    CHECK_EQ(pthread_kill(*(pthread_t *)arg, SIGINT), 0);
     return NULL;
 }
 
