@@ -26,7 +26,8 @@ enum weir_log_level {
  * whatever has something to say, must not call weir, and must copy `msg` to keep it. */
 typedef void weir_log_fn(enum weir_log_level level, const char *msg, void *user);
 
-/* Called on the thread of the run, between tasks: [wait] calls give -EPERM there. */
+/* Called on the thread of the run, between tasks, with nothing held: what needs a task gives -EPERM
+ * there, spawning and weir_stop included; weir_wake_post does not. */
 typedef void weir_hook_fn(void *user);
 
 struct weir_stats; /* weir/stats.h */
@@ -67,6 +68,11 @@ struct weir_opts {
     void *on_wake_user;
     weir_ns recv_timeout_ns; /* how long a receive may wait; 0: for ever. See weir/sock.h */
     weir_ns send_timeout_ns; /* the same of a send */
+    unsigned stop_signals;   /* 1: SIGINT and SIGTERM stop the run; see weir_stop */
+    weir_ns stop_grace_ns;   /* the grace of such a stop; -1: for ever */
+    unsigned dump_signal;    /* 1: SIGQUIT writes a dump to the log; see weir/dump.h */
+    weir_hook_fn *on_turn;   /* once a turn of the loop, before tasks run */
+    void *on_turn_user;
 };
 
 #define WEIR_OPTS(...) (&(struct weir_opts){.size = sizeof(struct weir_opts), __VA_ARGS__})
@@ -97,6 +103,11 @@ WEIR_API int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg)
  * 1 the first time. Later calls give 0; the first value stays, the earlier limit counts: so a second
  * signal can call weir_stop(0, 0). -EPERM outside the runtime. Tasks, and the driver of an embedded
  * core.
+ *
+ * With the option stop_signals the first SIGINT or SIGTERM is weir_stop(0, stop_grace_ns) of every run
+ * that has it, the second one weir_stop(0, 0). That a signal may still come is no reason to wait for
+ * ever: tasks that nothing else can wake are a deadlock all the same; weir/signal.h has signals that
+ * tasks wait for. The program's own handlers are back when the run is over.
  */
 WEIR_API int weir_stop(int value, weir_ns grace);
 

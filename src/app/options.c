@@ -115,6 +115,8 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
     out->stats = opts.stats;
     out->on_wake = opts.on_wake;
     out->on_wake_user = opts.on_wake_user;
+    out->on_turn = opts.on_turn;
+    out->on_turn_user = opts.on_turn_user;
     return rc;
 }
 

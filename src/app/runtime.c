@@ -58,6 +58,8 @@ static int open_core(struct wi_runtime *runtime, struct wi_backend *be)
         .never_blocks = options->busy != 0,
         .on_wake = options->on_wake,
         .on_wake_user = options->on_wake_user,
+        .on_turn = options->on_turn,
+        .on_turn_user = options->on_turn_user,
         .tasks_max = (uint32_t)options->tasks_max,
         .ops_max = (uint32_t)options->ops_max,
     };
@@ -99,9 +101,15 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi
         rc = open_backend(runtime, &be, wrap, user);
     if (rc == 0)
         rc = open_core(runtime, be);
-    if (rc == 0) {
-        open_net(runtime);
-        wi_fs_open(&runtime->fs, &runtime->core);
+    if (rc < 0)
+        return rc;
+    open_net(runtime);
+    wi_fs_open(&runtime->fs, &runtime->core);
+    rc = wi_run_signals_open(runtime);
+    if (rc < 0) {
+        wi_net_close(&runtime->net);
+        wi_fs_close(&runtime->fs);
+        (void)wi_core_close(&runtime->core);
     }
     return rc;
 }

@@ -2,8 +2,8 @@
 /*
  * runtime -- the parts of one core, opened in order; stop.h closes them in reverse.
  *
- *     options -> limits -> backend -> core -> net, fs      each step names its failure; what was done
- *                                                          before it is undone
+ *     options -> limits -> backend -> core -> net, fs -> signals
+ *     each step names its failure; what was done before it is undone
  *
  * weir_run keeps one on its stack and steps it until the last task has ended; an embedded one lies
  * in the heap, and its driver steps it. Either way the core comes first: its address is what users
@@ -14,6 +14,7 @@
 
 #include "app/options.h"
 #include "app/run.h"
+#include "app/signals.h"
 #include "app/stop.h"
 #include "base/pollable.h"
 #include "fs/fs.h"
@@ -27,6 +28,7 @@ struct wi_runtime {
     struct wi_net net;
     struct wi_fs fs;
     struct wi_stop stop;
+    struct wi_run_signals signals;
     struct wi_pollable pollable; /* fd -1 until it is asked for */
 };
 

@@ -226,6 +226,7 @@ static void report_rest(struct wi_runtime *runtime)
 
 static int give_up(struct wi_runtime *runtime)
 {
+    wi_run_signals_close(runtime);
     runtime->stop.orphaned = runtime->core.engine.be->orphans;
     report_rest(runtime);
     wi_stats_gather(runtime, &runtime->stop.stats);
@@ -239,6 +240,7 @@ int wi_stop_finish(struct wi_runtime *runtime)
 {
     int rc = 0;
     if (tasks_ended(runtime) && rest_ended(runtime)) {
+        wi_run_signals_close(runtime);
         wi_alarm_clear(&runtime->core.engine, &runtime->stop.alarm);
         await_orphans(runtime);
         wi_stats_gather(runtime, &runtime->stop.stats);

@@ -27,6 +27,8 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
         .spin_now = config->spin_ns,
         .on_wake = config->on_wake,
         .on_wake_user = config->on_wake_user,
+        .on_turn = config->on_turn,
+        .on_turn_user = config->on_turn_user,
         .never_blocks = config->never_blocks,
         .waits_as_asked = config->never_blocks || config->spin_ns > 0 || config->park_ns_max > 0,
         .log = log,
@@ -44,6 +46,7 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
     if (rc < 0)
         goto no_engine;
     wi_list_init(&core->wakes);
+    wi_list_init(&core->signals);
     if (config->ops_max > 0)
         wi_engine_limit(&core->engine, config->ops_max);
     wi_slab_init(&core->tasks, sizeof(struct wi_task), config->tasks_max, be->ops->entropy(be));
@@ -84,6 +87,7 @@ static __attribute__((noinline)) unsigned deliver(struct wi_core *core, struct w
  * were. */
 static unsigned close_door(struct wi_core *core)
 {
+    wi_signals_close(core);
     unsigned late = deliver(core, wi_door_close(core->door), UINT_MAX);
     wi_wakes_close(core);
     return late;
@@ -210,6 +214,8 @@ unsigned wi_core_turn(struct wi_core *core, weir_ns until)
     bool had_tasks = core->root.live > 0;
     if (__builtin_expect(!wi_inbox_empty(&core->door->inbox) || !wi_queue_empty(&core->backlog), 0))
         (void)deliver(core, wi_inbox_take(&core->door->inbox), core->inbox_limit);
+    if (__builtin_expect(core->on_turn != NULL, 0))
+        core->on_turn(core->on_turn_user);
     wi_sched_run(core);
     if (__builtin_expect(core->claims.waiting > 0, 0))
         wi_claims_serve(core); /* only tasks that ran can have made room */

@@ -51,6 +51,8 @@ struct wi_core_config {
     bool never_blocks;
     weir_hook_fn *on_wake; /* after messages were handled; may be NULL */
     void *on_wake_user;
+    weir_hook_fn *on_turn; /* before the tasks of a turn; may be NULL */
+    void *on_turn_user;
     uint32_t tasks_max;
     uint32_t ops_max; /* 0: WI_OPS_MAX */
 };
@@ -104,13 +106,16 @@ struct wi_core {
     struct wi_net *net; /* the network floor's part, or NULL */
     struct wi_fs *fs;   /* the files' part, or NULL */
     struct wi_log *log;
-    struct wi_list wakes; /* struct weir_wake, open */
+    struct wi_list wakes;   /* struct weir_wake, open */
+    struct wi_list signals; /* struct weir_signal, open */
     struct wi_door *door;
     struct wi_queue backlog; /* messages beyond the limit of a turn */
     uint64_t resumed;        /* how often tasks were resumed, all told */
     uint64_t messages;       /* handled */
     weir_hook_fn *on_wake;
     void *on_wake_user;
+    weir_hook_fn *on_turn;
+    void *on_turn_user;
     weir_ns park_ns_max;
     weir_ns spin_ns, spin_now; /* watching: at most, and as it pays at present */
 };
@@ -215,5 +220,8 @@ static inline int wi_wait_begin(struct wi_task **out)
 
 /* Closes every wake handle that is still open; wake.c. */
 void wi_wakes_close(struct wi_core *core);
+
+/* Closes every signal that is still open; signal.c. */
+void wi_signals_close(struct wi_core *core);
 
 #endif /* WI_TASK_CORE_H */

@@ -228,6 +228,7 @@ start_task(struct wi_task *task, struct wi_core *core, struct wi_scope *scope, w
     task->sp = wi_ctx_prepare(top, task_entry, task);
     task->latched = false;
     task->index = scope->spawned++;
+    task->locals = NULL;
     task->joining = NULL;
     task->done = 0;
     task->ties = 0;

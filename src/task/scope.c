@@ -41,6 +41,7 @@ void wi_scope_open(struct wi_scope *scope, struct wi_core *core, struct wi_cover
     scope->first_error = 0;
     scope->last_error = 0;
     scope->policy = (uint8_t)policy;
+    scope->locals = task == NULL ? NULL : task->locals;
     scope->held = NULL;
     wi_cover_link(&scope->body, parent, WI_COVER_BODY, task);
     wi_cover_link(&scope->kids, &scope->body, WI_COVER_KIDS, NULL);

@@ -8,6 +8,7 @@
 #include "weir/scope.h"
 
 struct wi_core;
+struct wi_local;
 struct wi_task;
 
 struct wi_scope {
@@ -20,8 +21,9 @@ struct wi_scope {
     int32_t winner; /* FIRST_OK: index of the first success, or -1 */
     int first_error;
     int last_error;
-    uint8_t policy;       /* enum weir_policy */
-    struct wi_list *held; /* any of a ring of headers that do not run: claims and ended tasks */
+    uint8_t policy;          /* enum weir_policy */
+    struct wi_local *locals; /* of the opener, when it opened the scope */
+    struct wi_list *held;    /* any of a ring of headers that do not run: claims and ended tasks */
 };
 
 struct wi_deadline {

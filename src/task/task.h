@@ -33,6 +33,7 @@
 #include "weir/task.h"
 
 struct wi_core;
+struct wi_local;
 struct wi_scope;
 struct wi_task;
 
@@ -97,6 +98,7 @@ struct wi_task {
     weir_fn *fn;
     void *arg;
     const void *site;         /* where it was spawned: an address in the code that did */
+    struct wi_local *locals;  /* its own bindings, innermost first: local.c */
     struct wi_cover *joining; /* another node it is told of: see cover.h */
     uint32_t index;           /* in its scope, by order of spawning */
     int result;               /* once ENDED */

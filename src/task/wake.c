@@ -15,7 +15,7 @@
  * foreign thread that may post. The door, which has its own count, is what a poster touches of the
  * core (door.h).
  */
-#include "weir/wake.h"
+#include "task/wake.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -94,13 +94,9 @@ static int owned(const struct weir_wake *wake, const struct wi_core *core)
     return wake->core != core ? -EXDEV : 0;
 }
 
-static const struct wi_wait_kind waits_for_post = {
-    .interrupt = wi_wait_wake, .what = "for a post to a wake", .outside = true};
-
-int weir_wake_wait(struct weir_wake *wake)
+int wi_wake_wait(struct weir_wake *wake, struct wi_wait *wait)
 {
     struct wi_task *task;
-    struct wi_wait wait = {.kind = &waits_for_post};
     int rc = wi_wait_begin(&task);
     if (rc == 0)
         rc = owned(wake, task->core);
@@ -111,7 +107,7 @@ int weir_wake_wait(struct weir_wake *wake)
     hold(wake);
     wake->waiter = task;
     while (!wake->came && !wake->closed && rc == 0) {
-        wi_task_park(task, &wait);
+        wi_task_park(task, wait);
         rc = wi_task_interrupted(task);
     }
     wake->waiter = NULL;
@@ -124,6 +120,15 @@ int weir_wake_wait(struct weir_wake *wake)
     }
     drop(wake);
     return rc;
+}
+
+static const struct wi_wait_kind waits_for_post = {
+    .interrupt = wi_wait_wake, .what = "for a post to a wake", .outside = true};
+
+int weir_wake_wait(struct weir_wake *wake)
+{
+    struct wi_wait wait = {.kind = &waits_for_post};
+    return wi_wake_wait(wake, &wait);
 }
 
 static void close_wake(struct weir_wake *wake)

@@ -387,6 +387,11 @@ CASE(cancel_reaches_a_send_into_a_channel)
     play_all(&point_chan_send);
 }
 
+CASE(cancel_reaches_a_wait_for_a_signal)
+{
+    play_all(&point_signal);
+}
+
 CASE(cancel_reaches_a_receive)
 {
     play_all(&point_recv);

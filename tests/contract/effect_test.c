@@ -4,6 +4,7 @@
  * fails for an option that has no case here. (A20)
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -631,6 +632,69 @@ CASE(option_send_timeout_ns_ends_sends_that_wait_on_both_kinds_of_sockets)
     CHECK_EQ(impatient.send[1], -ETIMEDOUT);
 }
 
+/* ---- stopping by signal; the rest of it is in stop_signal_test.c ---- */
+
+static int sleep_a_while(void *arg)
+{
+    return weir_sleep(*(const weir_ns *)arg);
+}
+
+static int be_told_to_stop(void *arg)
+{
+    CHECK_EQ(raise(SIGTERM), 0);
+    {
+        WEIR_SHIELD(3600 * WEIR_SEC);
+        *(int *)arg = weir_sleep(50 * WEIR_MS);
+    }
+    return weir_sleep(1) == -ECANCELED ? 7 : 8;
+}
+
+CASE(option_stop_signals_makes_a_stop_of_a_signal)
+{
+    int rc = 0;
+    CHECK_EQ(weir_run(WEIR_OPTS(.stop_signals = 1), be_told_to_stop, &rc), 0);
+    CHECK_EQ(rc, 0);
+    CHECK_NE((void *)signal(SIGTERM, SIG_IGN), (void *)SIG_ERR);
+    CHECK_EQ(weir_run(NULL, be_told_to_stop, &rc), 8);
+}
+
+CASE(option_stop_grace_ns_is_how_long_shields_hold_after_the_signal)
+{
+    int rc = 0;
+    const weir_ns grace[] = {WEIR_MS, 3600 * WEIR_SEC, -1};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_EQ(
+            weir_run(WEIR_OPTS(.stop_signals = 1, .stop_grace_ns = grace[i]), be_told_to_stop, &rc),
+            0);
+        CHECK_EQ(rc, i == 0 ? -ECANCELED : 0);
+    }
+}
+
+static unsigned named;
+
+static void look_for_a_task(enum weir_log_level level, const char *msg, void *user)
+{
+    (void)user;
+    named += level == WEIR_LOG_WARN && strstr(msg, " tasks on ") != NULL;
+}
+
+static int be_told_to_dump(void *arg)
+{
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(weir_spawn(&scope, sleep_a_while, arg), 0);
+    CHECK_EQ(weir_yield(), 0);
+    CHECK_EQ(raise(SIGQUIT), 0);
+    return weir_scope_wait(&scope);
+}
+
+CASE(option_dump_signal_writes_a_dump_and_the_run_goes_on)
+{
+    weir_ns ns = 5 * WEIR_MS;
+    CHECK_EQ(weir_run(WEIR_OPTS(.dump_signal = 1, .log = look_for_a_task), be_told_to_dump, &ns),
+             0);
+    CHECK_EQ(named, 1);
+}
+
 /* ---- all of them ---- */
 
 CASE(every_option_has_a_case_of_its_effect)
@@ -641,7 +705,7 @@ CASE(every_option_has_a_case_of_its_effect)
         "inbox_limit",     "park_ns_max",     "spin_ns",        "busy",
         "tasks_max",       "sockets_max",     "linger_ns",      "linger_canceled_ns",
         "recv_timeout_ns", "send_timeout_ns", "stop_settle_ns", "abandon_aborts",
-        "nofile"};
+        "nofile",          "stop_signals",    "stop_grace_ns",  "dump_signal"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

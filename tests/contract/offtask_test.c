@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -117,6 +118,7 @@ static void call_tasks(struct handles *h)
     CALL(weir_at, h->scope, 0, must_not_run, NULL);
     CALL(weir_interval_wait, &interval);
     CALL(weir_wake_wait, NULL);
+    CALL(weir_signal_wait, NULL);
     CALL(weir_scope_wait, h->scope);
     CALL(weir_spawn, h->scope, must_not_run, NULL);
     CALL(weir_spawn_copy, h->scope, must_not_run, h, sizeof *h);
@@ -170,6 +172,7 @@ static void call_questions(struct handles *h)
     struct weir_caps caps;
     struct weir_stats stats = {.size = sizeof stats};
     struct weir_wake *wake = NULL;
+    struct weir_signal *signal = NULL;
     struct weir_core *core;
     struct weir_event event = {{0}};
     struct weir_chan chan;
@@ -190,6 +193,10 @@ static void call_questions(struct handles *h)
     CHECK_EQ(wake, NULL);
     wake = (struct weir_wake *)(void *)h; /* some address: nothing looks behind it */
     CALL(weir_wake_close, wake);
+    CALL(weir_signal_open, &signal, SIGUSR1);
+    CHECK_EQ(signal, NULL);
+    signal = (struct weir_signal *)(void *)h;
+    CALL(weir_signal_close, signal);
     core = (struct weir_core *)(void *)h;
     CALL(weir_core_run_once, core, 0);
     CALL(weir_core_fd, core);

@@ -35,6 +35,7 @@ Beside the numbers:
 | `log`, `log_user` | stderr, as `weir: text` | none | where lines go; at most 20 of a level in a second, then one that says how many were dropped |
 | `stats` | none | none | a `struct weir_stats` that is filled when the run ends |
 | `on_wake`, `on_wake_user` | none | none | called between tasks after messages of other threads came in |
+| `on_turn`, `on_turn_user` | none | none | called once a turn of the loop, between tasks |
 
 Sizes are bytes, times nanoseconds.
 

@@ -9,6 +9,7 @@
 #include "weir/chan.h"
 #include "weir/error.h"
 #include "weir/file.h"
+#include "weir/local.h"
 #include "weir/run.h"
 #include "weir/scope.h"
 #include "weir/task.h"
@@ -17,6 +18,7 @@
 
 int two_deadlines_and_a_shield(void *arg);
 int two_channels(void);
+int two_locals(void *arg);
 int with_options(weir_fn *fn);
 int with_tcp_options(weir_listener *listener);
 int with_file_options(weir_file *file);
@@ -44,6 +46,14 @@ int two_channels(void)
     WEIR_CHAN(deadlines, struct weir_deadline, 2);
     int item = 1;
     return weir_chan_send(&numbers, &item) + (int)weir_chan_capacity(&deadlines);
+}
+
+int two_locals(void *arg)
+{
+    static const char one = 0, other = 0;
+    WEIR_LOCAL(&one, arg);
+    WEIR_LOCAL(&other, NULL);
+    return weir_local(&one) == arg && weir_local(&other) == NULL;
 }
 
 int with_options(weir_fn *fn)

@@ -96,7 +96,13 @@ class Objects(unittest.TestCase):
                      "int f(void);\nint f(void) { static int n; return n++; }\n",
                      "int x;\n__attribute__((common)) int c;\n"):
             self.assertGreaterEqual(len(self.found("src/base/a.c", text)), 1, text)
-        self.assertEqual(self.found("src/base/signals.c", "int handlers[64];\n"), [])
+
+    def test_the_table_of_signal_handlers_is_the_one_mutable_static(self):
+        table = "static int table[64];\nint f(int i);\nint f(int i) { return table[i]++; }\n"
+        self.assertEqual(self.found("src/base/signals.c", table), [])
+        self.assertEqual(len(self.found("src/base/signals.c", table + "int other;\n")), 1)
+        self.assertEqual(len(self.found("src/base/signals2.c", table)), 1)
+        self.assertEqual(len(self.found("src/task/signals.c", table)), 1)
 
     def test_one_thread_local_lives_in_base(self):
         one, two = "__thread void *current;\n", "__thread void *a, *b;\n"

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +221,40 @@ const struct point point_chan_send = {.call = "weir_chan_send",
                                       .produce = receive_an_item,
                                       .clean_up = close_chan,
                                       .reusable = true};
+
+/* ---- a signal, which comes as a wake does ---- */
+
+static int set_up_signal(struct cell *cell)
+{
+    return weir_signal_open(&cell->signal, SIGUSR1);
+}
+
+static int wait_signal(struct cell *cell)
+{
+    return weir_signal_wait(cell->signal);
+}
+
+static void raise_signal(struct cell *cell)
+{
+    cell->fail_now = cell->has_sibling;
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(weir_yield(), 0);
+}
+
+static void close_signal(struct cell *cell)
+{
+    CHECK_EQ(weir_signal_close(cell->signal), 0);
+}
+
+const struct point point_signal = {.call = "weir_signal_wait",
+                                   .set_up = set_up_signal,
+                                   .wait = wait_signal,
+                                   .produce = raise_signal,
+                                   .clean_up = close_signal,
+                                   .good = 1,
+                                   .reusable = true,
+                                   .sibling_later = true,
+                                   .run_budget = 1};
 
 /* ---- receiving ---- */
 

@@ -65,6 +65,7 @@ struct cell {
     struct weir_event event;
     struct weir_chan chan;
     int items[1];
+    struct weir_signal *signal;
     char at[WEIR_ADDR_TEXT_MAX];
     int fd, waiting;
     struct weir_op op;
@@ -76,12 +77,12 @@ struct cell {
 };
 
 extern const struct point point_yield, point_sleep, point_sleep_until, point_timeout,
-    point_timeout_at, point_interval, point_wake, point_event, point_chan_recv, point_chan_send,
-    point_recv, point_recv_exact, point_recv_buf, point_pool, point_send, point_sendv,
-    point_send_buf, point_shutdown, point_accept, point_dial, point_dial_name, point_join,
-    point_handle, point_claim, point_close, point_scope_close, point_listener_close, point_open,
-    point_read_at, point_read_exact_at, point_file_size, point_write_at, point_sync, point_rename,
-    point_unlink, point_sync_dir, point_file_close;
+    point_timeout_at, point_interval, point_wake, point_signal, point_event, point_chan_recv,
+    point_chan_send, point_recv, point_recv_exact, point_recv_buf, point_pool, point_send,
+    point_sendv, point_send_buf, point_shutdown, point_accept, point_dial, point_dial_name,
+    point_join, point_handle, point_claim, point_close, point_scope_close, point_listener_close,
+    point_open, point_read_at, point_read_exact_at, point_file_size, point_write_at, point_sync,
+    point_rename, point_unlink, point_sync_dir, point_file_close;
 
 /* Turns the engine once, from main; what completes there wakes tasks and runs none. */
 void points_turn(void);
