@@ -254,7 +254,8 @@ static void hear(enum weir_log_level level, const char *text, void *user)
 {
     (void)user;
     CHECK_EQ(level, WEIR_LOG_ERROR);
-    CHECK(strstr(text, "deadlock: nothing can ever wake") != NULL);
+    if (strstr(text, "deadlock: nothing can ever wake") == NULL)
+        return; /* of the dump that follows */
     CHECK_EQ(run.over, false);
     run.over = true;
 }
