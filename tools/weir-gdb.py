@@ -9,8 +9,7 @@
     (gdb) weir gcore [FILE]                     a core file with the tasks' stacks in it
     (gdb) weir core EXPRESSION                  names a core that could not be found
 
-An ID is INDEX, or INDEX.GENERATION as listed, which later tasks with the same index do not have; with
-several cores CORE/INDEX. For gdb 12 and later, x86-64 and aarch64; weir has to have its debug
+An ID is the number that weir_task_id and weir_dump give, with several cores CORE/NUMBER. For gdb 12 and later, x86-64 and aarch64; weir has to have its debug
 information (-g, or a debug file), the program need not. Nothing of the process is changed, and nothing
 runs in it. docs/design/gdb.md says how it is done.
 
@@ -28,6 +27,7 @@ import gdb
 import gdb.unwinder
 
 SLAB_CHUNK = 64  # objects, see src/base/slab.h
+TASK_LIFE = 100000000  # WI_TASK_LIFE, see src/task/task.h
 PAGE = 4096      # also where pages are larger: then each is read in parts
 PT_LOAD = 1
 PLACES_MAX = 64  # frames of weir between a task's saved context and its own code: a handful
@@ -161,6 +161,7 @@ class Core:
         self.current = int(self.value["current"])
         slab = self.value["tasks"]
         self.made = int(slab["made"])
+        self.first_generation = int(slab["first_generation"])
         if self.made != SLAB_CHUNK * int(slab["chunk_count"]) or int(slab["live"]) > self.made:
             fail(f"{address:#x} is no core, or overwritten: its table of tasks is impossible")
 
@@ -183,10 +184,11 @@ class Core:
                 if task["node"]["live"]:
                     yield Task(self, task)
 
-    def find(self, index, generation):
-        """The task in use with that index, and that generation if one is given, or None."""
+    def find(self, number):
+        """The task in use with that number, or None."""
         slab = self.value["tasks"]
-        if index >= self.made:
+        index = (number - 1) % TASK_LIFE
+        if number == 0 or index >= self.made:
             return None
         base = int(slab["chunk"][index // SLAB_CHUNK])
         address = base + index % SLAB_CHUNK * int(slab["stride"])
@@ -194,7 +196,7 @@ class Core:
         if not task["node"]["live"]:
             return None
         found = Task(self, task)
-        return found if generation in (None, found.generation) else None
+        return found if found.number == number else None
 
 
 def monotonic_now():
@@ -314,15 +316,16 @@ class Task:
     def __init__(self, core, value):
         self.core = core
         self.value = value
-        self.index = int(value["node"]["index"])
-        self.generation = int(value["node"]["generation"])
+        node = value["node"]
+        life = (int(node["generation"]) - core.first_generation) % 2**32
+        self.number = life * TASK_LIFE + int(node["index"]) + 1  # as wi_task_id
         states = {field.enumval: field.name for field in gdb.lookup_type("enum wi_task_state").fields()}
-        number = int(value["state"])
-        self.state = states.get(number, f"state {number}").replace("WI_TASK_", "").lower()
+        state = int(value["state"])
+        self.state = states.get(state, f"state {state}").replace("WI_TASK_", "").lower()
 
     def id(self, cores):
         many = f"{self.core.number}/" if len(cores) > 1 else ""
-        return f"{many}{self.index}.{self.generation}"
+        return f"{many}{self.number}"
 
     def has_stack(self):
         return self.state in ("queued", "running", "parked")
@@ -355,10 +358,10 @@ class Task:
         low, top = self.stack()
         sp = int(self.value["sp"])
         if top == 0:
-            fail(f"task {self.index}: its stack is not in the core file: gdb leaves mappings with guard "
+            fail(f"task {self.number}: its stack is not in the core file: gdb leaves mappings with guard "
                  "pages out on Linux 6.13 and later; `weir gcore`, or the kernel, puts them in")
         if not low <= sp <= top - machine().bytes:
-            fail(f"task {self.index}: its stack pointer {sp:#x} is outside its stack, {low:#x} to "
+            fail(f"task {self.number}: its stack pointer {sp:#x} is outside its stack, {low:#x} to "
                  f"{top:#x}: its header is overwritten")
         return sp, read_word(sp + machine().pc_at)
 
@@ -366,7 +369,7 @@ class Task:
         """As saved(); fails also if what lies there is no context, as after an overflow."""
         sp, pc = self.saved()
         if not self.is_new(places, pc) and not places.in_weir(pc):
-            fail(f"task {self.index}: what was saved at {sp:#x} is overwritten: it would go on at "
+            fail(f"task {self.number}: what was saved at {sp:#x} is overwritten: it would go on at "
                  f"{pc:#x}, {places.at(pc)[1]}, which is not weir's; its stack is corrupt")
         return sp, pc
 
@@ -384,13 +387,13 @@ class Task:
         frame = read_word(sp + machine().fp_at)
         for _ in range(PLACES_MAX):
             if not low <= frame <= top - 16:
-                fail(f"task {self.index}: its frames lead to {frame:#x}, outside its stack: the stack "
+                fail(f"task {self.number}: its frames lead to {frame:#x}, outside its stack: the stack "
                      "is corrupt")
             pc = read_word(frame + 8) & machine().pc_mask
             if not places.in_weir(pc):
                 return pc
             frame = read_word(frame)
-        fail(f"task {self.index}: its frames never leave weir: the stack is corrupt")
+        fail(f"task {self.number}: its frames never leave weir: the stack is corrupt")
 
     def waits(self):
         """What a parked task waits for, and for how long."""
@@ -428,23 +431,21 @@ class Task:
         try:
             pc = self.place(places)
         except (gdb.GdbError, gdb.MemoryError):
-            return f"unknown: weir bt {self.index} says why"
+            return f"unknown: weir bt {self.number} says why"
         return places.call(pc) if pc != 0 else "not run yet"
 
 
 def parse_id(text):
     core, slash, rest = text.rpartition("/")
-    index, dot, generation = rest.partition(".")
-    parts = [part for part, there in ((core, slash), (index, True), (generation, dot)) if there]
-    if not all(part.isdecimal() for part in parts):
-        fail(f"{text!r} is no task: INDEX, INDEX.GENERATION or CORE/INDEX, as `weir tasks` lists them")
-    return int(core) if slash else None, int(index), int(generation) if dot else None
+    if not rest.isdecimal() or (slash and not core.isdecimal()):
+        fail(f"{text!r} is no task: NUMBER or CORE/NUMBER, as `weir tasks` lists them")
+    return int(core) if slash else None, int(rest)
 
 
 def find_task(cores, text):
-    number, index, generation = parse_id(text)
-    found = [task for core in cores if number in (None, core.number)
-             for task in [core.find(index, generation)] if task is not None]
+    which, number = parse_id(text)
+    found = [task for core in cores if which in (None, core.number)
+             for task in [core.find(number)] if task is not None]
     if len(found) > 1:
         fail(f"several cores have a task {text}: " + ", ".join(task.id(cores) for task in found))
     if not found:
@@ -600,16 +601,16 @@ def no_view():
 def enter(task, places):
     """Makes the task's frames those of its thread, which is selected then. Fails if it has none."""
     if task.state == "ended":
-        fail(f"task {task.index} has ended, with {int(task.value['result'])}: its stack is gone")
+        fail(f"task {task.number} has ended, with {int(task.value['result'])}: its stack is gone")
     if not task.has_stack():
-        fail(f"task {task.index} is {task.state}: a place among the tasks, with nothing to run yet")
+        fail(f"task {task.number} is {task.state}: a place among the tasks, with nothing to run yet")
     VIEW.show(None)
     task.core.thread.switch()
     if task.is_running():
         return
     sp, pc = task.sound(places)
     if task.is_new(places, pc):
-        fail(f"task {task.index} has not run yet: it will call {task.name()}, with the argument "
+        fail(f"task {task.number} has not run yet: it will call {task.name()}, with the argument "
              f"{int(task.value['arg']):#x}")
     frame = gdb.newest_frame()
     context = Context(sp, pc, task.stack())
@@ -663,7 +664,7 @@ class WeirTasks(Command):
                 self.list(core, cores, places, arg == "-v")
 
     def list(self, core, cores, places, verbose):
-        tasks = sorted(core.tasks(), key=lambda task: task.index)
+        tasks = sorted(core.tasks(), key=lambda task: task.number)
         gdb.write(f"core {core.number} at {core.address:#x} on thread {core.thread.num} "
                   f"(LWP {core.thread.ptid[1]}): {len(tasks)} task{'' if len(tasks) == 1 else 's'}\n")
         rows = [("ID", "STATE", "WAITS", "TASK", "AT", "SPAWNED AT")]
