@@ -408,13 +408,8 @@ class Task:
 
     def name(self):
         """As it was named, or the function that it runs."""
-        if any(field.name == "name" for field in self.value.type.fields()):
-            name = self.value["name"]
-            if name.type.code == gdb.TYPE_CODE_ARRAY or int(name) != 0:
-                with contextlib.suppress(gdb.MemoryError):
-                    text = name.string(errors="replace")
-                    if text:
-                        return text
+        if int(self.value["named"]) == int(self.value["node"]["generation"]):  # as wi_task_name
+            return self.value["name"].string(errors="replace")
         return "" if self.state == "claimed" else Places.function(int(self.value["fn"]))
 
     def site(self, places):

@@ -217,7 +217,7 @@ def case_every_wait_in_a_core_file_of_the_kernel():
 
 def case_tasks_that_do_not_wait():
     listed, running, new, queued = live("stop", "weir tasks", "weir bt 1", "weir bt 32", "weir bt 15")
-    matches(listed, r"^  1 +running .*on thread 1")
+    matches(listed, r"^  1 +running +main +on thread 1")
     matches(running, r"^#0 +reached \(\)")
     matches(running, r"^#1 .* in hang \(")
     matches(listed, r"^  32 +queued +sleeps +not run yet")
