@@ -45,4 +45,11 @@ int wi_pages_guard(const struct wi_pages *pages, void *start, size_t bytes);
  * memory is locked: then it keeps its contents. */
 void wi_pages_discard(void *start, size_t bytes);
 
+/* Makes these whole pages zeros, locked or not; what is not locked costs nothing afterwards. */
+void wi_pages_clear(void *start, size_t bytes);
+
+/* The lowest byte that was written since these whole pages were reserved, discarded or cleared; their
+ * end if none was. Of a page that holds only zeros although it was touched, its first byte. */
+const char *wi_pages_lowest(const struct wi_pages *pages, const char *start, size_t bytes);
+
 #endif /* WI_BASE_PAGES_H */

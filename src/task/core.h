@@ -32,6 +32,7 @@
 #include "task/task.h"
 
 struct weir_core;
+struct wi_marks;
 struct wi_net;
 struct wi_fs;
 
@@ -55,6 +56,7 @@ struct wi_core_config {
     void *on_turn_user;
     uint32_t tasks_max;
     uint32_t ops_max; /* 0: WI_OPS_MAX */
+    bool measure_stacks; /* see marks.h */
 };
 
 /* Bytes lent where they lie in the backend's area; see loan.h. */
@@ -83,6 +85,7 @@ struct wi_core {
     unsigned run_left;       /* tasks that this turn may still resume */
     unsigned run_budget;
     unsigned inbox_limit;
+    _Atomic uint32_t watchdog; /* WI_WATCHDOG_DOZES: it wants to be woken before a task runs */
     uint32_t
         sources; /* what may wake tasks from outside: their waits that say so, listeners, a driver */
     unsigned turns; /* that did not wait */
@@ -118,6 +121,7 @@ struct wi_core {
     void *on_turn_user;
     weir_ns park_ns_max;
     weir_ns spin_ns, spin_now; /* watching: at most, and as it pays at present */
+    struct wi_marks *marks;    /* of stacks, or NULL */
 };
 
 /* Makes a core that owns the backend from now on, and makes it this thread's. On failure the

@@ -31,8 +31,10 @@ static const struct wi_stack *overflowed(const struct wi_core *core, uintptr_t a
     const struct wi_stack *stack = wi_stack_find(pool, (const void *)address); // NOLINT: as it came
     if (stack == NULL || address >= (uintptr_t)stack->low)
         return NULL;
-    uintptr_t lowest = (uintptr_t)stack->low - pool->stack_bytes;
-    return sp >= lowest && sp < (uintptr_t)stack->top ? stack : NULL;
+    if (sp >= (uintptr_t)stack->low - pool->guard_bytes && sp <= (uintptr_t)stack->top)
+        return stack;
+    bool runs_there = core->current != NULL && core->current->stack == stack;
+    return runs_there && sp < address ? stack : NULL;
 }
 
 struct search {
@@ -63,7 +65,7 @@ static void say_task(const struct wi_core *core, const struct wi_stack *stack,
     wi_words_say(&words, " has used up the ");
     wi_words_number(&words, (uint64_t)(stack->top - stack->low));
     wi_words_say(&words, " bytes of its stack; raise the option stack_bytes (now ");
-    wi_words_number(&words, core->stacks.stack_bytes - core->stacks.spare_bytes);
+    wi_words_number(&words, core->stacks.asked_bytes);
     wi_words_say(&words, ") or WEIR_STACK_BYTES");
     wi_words_end(&words);
     if (task == NULL)
@@ -71,7 +73,7 @@ static void say_task(const struct wi_core *core, const struct wi_stack *stack,
     wi_words_say(&words, "weir:   it runs the function at ");
     wi_words_place(&words, (const void *)(uintptr_t)task->fn); // NOLINT: to be printed
     wi_words_say(&words, ", spawned at ");
-    wi_words_place(&words, task->site);
+    wi_words_place(&words, (const char *)task->site - 1);
     wi_words_end(&words);
 }
 
@@ -82,7 +84,7 @@ static void say_frames(void *const *pc, uint64_t first, unsigned count)
         wi_words_say(&words, "weir:   #");
         wi_words_number(&words, first + i);
         wi_words_say(&words, " ");
-        wi_words_place(&words, pc[i]);
+        wi_words_place(&words, (const char *)pc[i] - 1); /* within the call */
         wi_words_end(&words);
     }
 }

@@ -15,6 +15,7 @@
 #include "base/fiber.h"
 #include "base/handle.h"
 #include "base/require.h"
+#include "base/watchdog.h"
 #include "task/core.h"
 #include "task/ctx.h"
 #include "task/handle.h"
@@ -54,21 +55,25 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct wi_co
         __builtin_prefetch(after + (ptrdiff_t)line * 64);
 }
 
+/* For what a watchdog reads from its thread (app/stall.h): an ordinary store, and no data race. */
+#define store(word, value) __atomic_store_n(word, value, __ATOMIC_RELAXED)
+
 /* The task to resume next, marked as running, or NULL for the loop. */
 static inline __attribute__((always_inline)) struct wi_task *pick(struct wi_core *core)
 {
     struct wi_task *task = NULL;
-    if (core->run_left > 0) {
+    unsigned left;
+    if (!__builtin_sub_overflow(core->run_left, 1u, &left)) {
         struct wi_queue_node *node = wi_queue_pop_front(&core->ready);
         if (node != NULL) {
             task = wi_container_of(node, struct wi_task, ready);
             task->state = WI_TASK_RUNNING; /* R1: here and nowhere else */
             task->inline_left = INLINE_MAX;
-            core->run_left--;
+            store(&core->run_left, left);
             fetch_ahead(core);
         }
     }
-    core->current = task;
+    __atomic_store_n(&core->current, task, __ATOMIC_RELEASE);
     return task;
 }
 
@@ -98,10 +103,12 @@ void wi_sched_run(struct wi_core *core)
     unsigned budget = core->run_budget; /* a task may change it for the next turn */
     if (wi_queue_empty(&core->ready))
         return;
-    core->run_left = budget;
-    core->resumed += budget;
+    wi_watchdog_working(&core->watchdog);
+    store(&core->run_left, budget);
+    uint64_t resumed = core->resumed + budget;
+    store(&core->resumed, resumed);
     hand_over(core, NULL);
-    core->resumed -= core->run_left;
+    store(&core->resumed, resumed - core->run_left);
 }
 
 /* ---- life of a task ---- */
