@@ -102,8 +102,9 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
 #include "app/options.def"
 #undef X
     if (rc == 0 && out->stall_ns > 0 && out->stall_ns < WI_WATCHDOG_LIMIT_MIN) {
-        wi_log(log, WEIR_LOG_ERROR, "option stall_ns = %" PRId64 ": must be 0, or %" PRId64 " or more",
-               out->stall_ns, WI_WATCHDOG_LIMIT_MIN);
+        wi_log(log, WEIR_LOG_ERROR,
+               "option stall_ns = %" PRId64 ": must be 0, or %" PRId64 " or more", out->stall_ns,
+               WI_WATCHDOG_LIMIT_MIN);
         rc = -EINVAL;
     }
     if (rc == 0)

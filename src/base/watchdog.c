@@ -18,7 +18,8 @@
 
 enum {
     STACK = 256 << 10, /* static TLS lies in it, and the log's sink runs on it */
-    IDLE_BEATS = 2     /* without work, before it begins to doze */
+    IDLE_BEATS = 2,    /* without work, before it begins to doze */
+    SAME_BEATS = 2 /* of the same work, before it is a stall: one may have been held up itself */
 };
 
 #define PATIENCE (200 * WEIR_MS) /* for an answer */
@@ -29,11 +30,11 @@ enum { NOTHING, ASKED, LOOKING, ANSWERED };
 /* One piece of work, as it has been seen so far. */
 struct sight {
     struct wi_beat beat;
-    weir_ns so_far;   /* for how long it certainly has been the same */
-    weir_ns cpu;      /* what the thread had used when it was seen first */
-    unsigned idle;    /* so many beats without any work */
+    weir_ns so_far; /* for how long it has been the same */
+    unsigned beats; /* so many times in a row */
+    weir_ns cpu;    /* what the thread had used when it was seen first */
     bool reported;
-    weir_ns looked;   /* when */
+    weir_ns looked; /* when */
 };
 
 /* ---- waiting ---- */
@@ -158,16 +159,23 @@ static bool is_same(struct wi_beat a, struct wi_beat b)
     return a.work == b.work && a.busy == b.busy;
 }
 
+static bool is_idle(const struct sight *sight)
+{
+    return !sight->beat.busy;
+}
+
 static void report(struct wi_watchdog *dog, struct sight *sight)
 {
     enum answer answer = ask(dog, sight->beat.work);
-    if (answer == GONE || !is_same(dog->ops->beat(dog->user), sight->beat))
+    if (answer == GONE)
+        return;
+    if (answer == NO_ANSWER && !is_same(dog->ops->beat(dog->user), sight->beat))
         return;
     sight->reported = true;
     dog->ops->stalled(dog->user, sight->beat.work, sight->so_far, answer == STILL_THERE);
 }
 
-/* A long time between two beats is the watchdog's, not the work's. */
+/* A long time between two beats is the watchdog's, not the work's; see SAME_BEATS. */
 static void count_time(const struct wi_watchdog *dog, struct sight *sight)
 {
     weir_ns now = wi_clock_now(), passed = now - sight->looked;
@@ -185,9 +193,9 @@ static void look_again(struct wi_watchdog *dog, struct sight *sight)
         *sight = (struct sight){.beat = beat, .cpu = cpu_of(dog), .looked = sight->looked};
         return;
     }
-    if (!beat.busy)
-        sight->idle++;
-    else if (!sight->reported && sight->so_far >= dog->limit && is_to_blame(dog, sight))
+    sight->beats++;
+    if (beat.busy && !sight->reported && sight->beats >= SAME_BEATS &&
+        sight->so_far >= dog->limit && is_to_blame(dog, sight))
         report(dog, sight);
 }
 
@@ -199,11 +207,11 @@ static void doze(struct wi_watchdog *dog, struct sight *sight)
     atomic_store(dog->dozes, WI_WATCHDOG_DOZES);
     futex_wait(&dog->end, 0, dog->limit / 2);
     look_again(dog, sight);
-    if (sight->idle > IDLE_BEATS)
+    if (is_idle(sight) && sight->beats > IDLE_BEATS)
         while (atomic_load(dog->dozes) == WI_WATCHDOG_DOZES && atomic_load(&dog->end) == 0)
             futex_wait(dog->dozes, WI_WATCHDOG_DOZES, 0);
     atomic_store(dog->dozes, WI_WATCHDOG_AWAKE);
-    sight->idle = 0;
+    sight->beats = 0;
     sight->looked = wi_clock_now();
 }
 
@@ -215,11 +223,10 @@ static void *watch(void *arg)
     while (atomic_load(&dog->end) == 0) {
         futex_wait(&dog->end, 0, dog->limit / 2);
         look_again(dog, &sight);
-        if (sight.idle >= IDLE_BEATS)
+        if (is_idle(&sight) && sight.beats >= IDLE_BEATS)
             doze(dog, &sight);
     }
-    if (sight.reported)
-        dog->ops->ended(dog->user, sight.so_far);
+    look_again(dog, &sight); /* the end of what was reported, if it has just come */
     return NULL;
 }
 
@@ -242,8 +249,8 @@ static int start(struct wi_watchdog *dog)
 int wi_watchdog_open(struct wi_watchdog *dog, weir_ns limit, _Atomic uint32_t *dozes,
                      const struct wi_watchdog_ops *ops, void *user)
 {
-    *dog = (struct wi_watchdog){
-        .user = user, .limit = limit, .dozes = dozes, .signal.fn = on_signal};
+    *dog =
+        (struct wi_watchdog){.user = user, .limit = limit, .dozes = dozes, .signal.fn = on_signal};
     dog->watched = pthread_self();
     dog->watched_id = (int)syscall(SYS_gettid);
     dog->ops = ops;

@@ -55,7 +55,7 @@ struct wi_core_config {
     weir_hook_fn *on_turn; /* before the tasks of a turn; may be NULL */
     void *on_turn_user;
     uint32_t tasks_max;
-    uint32_t ops_max; /* 0: WI_OPS_MAX */
+    uint32_t ops_max;    /* 0: WI_OPS_MAX */
     bool measure_stacks; /* see marks.h */
 };
 

@@ -25,7 +25,8 @@ static uintptr_t stack_pointer(const ucontext_t *context)
 
 /* The stack whose guard the address is on, if it is the one that the thread has gone down; NULL else:
  * a stray pointer meets guards, too. A frame larger than the guard may be below it already. */
-static const struct wi_stack *overflowed(const struct wi_core *core, uintptr_t address, uintptr_t sp)
+static const struct wi_stack *overflowed(const struct wi_core *core, uintptr_t address,
+                                         uintptr_t sp)
 {
     const struct wi_stack_pool *pool = &core->stacks;
     const struct wi_stack *stack = wi_stack_find(pool, (const void *)address); // NOLINT: as it came

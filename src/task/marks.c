@@ -15,8 +15,8 @@ enum { ROOM_MIN = 16, LINES_MAX = 16, NAME_MAX_BYTES = 160 };
 
 static struct wi_mark *place_of(const struct wi_marks *marks, const void *site, weir_fn *fn)
 {
-    uint64_t hash = ((uint64_t)(uintptr_t)site ^ (uint64_t)(uintptr_t)fn << 16) *
-                    UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash =
+        ((uint64_t)(uintptr_t)site ^ (uint64_t)(uintptr_t)fn << 16) * UINT64_C(0x9e3779b97f4a7c15);
     for (size_t at = hash >> 32;; at++) {
         struct wi_mark *mark = &marks->mark[at & (marks->room - 1)];
         if (mark->tasks == 0 || (mark->site == site && mark->fn == fn))
@@ -88,8 +88,8 @@ static int deeper_first(const void *left, const void *right)
     return a->deepest < b->deepest ? 1 : a->deepest > b->deepest ? -1 : 0;
 }
 
-bool wi_marks_each(const struct wi_marks *marks,
-                   void (*fn)(const struct wi_mark *mark, void *arg), void *arg)
+bool wi_marks_each(const struct wi_marks *marks, void (*fn)(const struct wi_mark *mark, void *arg),
+                   void *arg)
 {
     const struct wi_mark **sorted = malloc((marks->count + 1) * sizeof(const struct wi_mark *));
     size_t count = 0;

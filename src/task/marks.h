@@ -45,7 +45,7 @@ void wi_marks_close(struct wi_marks *marks, struct wi_log *log);
 void wi_marks_drop(struct wi_marks *marks);
 
 /* Calls `fn` for each place, the deepest first. False: no memory to sort them. */
-bool wi_marks_each(const struct wi_marks *marks,
-                   void (*fn)(const struct wi_mark *mark, void *arg), void *arg);
+bool wi_marks_each(const struct wi_marks *marks, void (*fn)(const struct wi_mark *mark, void *arg),
+                   void *arg);
 
 #endif /* WI_TASK_MARKS_H */

@@ -69,7 +69,8 @@ struct wi_stack_pool {
     size_t stack_bytes;
     size_t guard_bytes;
     size_t asked_bytes; /* stack_bytes as it was asked for, in whole pages */
-    void (*measure)(struct wi_stack_pool *pool, struct wi_stack *stack); /* NULL: it is not measured */
+    void (*measure)(struct wi_stack_pool *pool,
+                    struct wi_stack *stack); /* NULL: it is not measured */
     struct wi_pages pages;
 };
 

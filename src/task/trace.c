@@ -105,10 +105,8 @@ static void unroll(void **pc, unsigned count, unsigned next)
 
 __attribute__((noinline)) void wi_trace_ends(struct wi_trace_ends *ends)
 {
-    struct walk walk = {.pc = ends->pc,
-                        .max = ends->innermost_max,
-                        .tail_max = ends->outermost_max,
-                        .skip = 1};
+    struct walk walk = {
+        .pc = ends->pc, .max = ends->innermost_max, .tail_max = ends->outermost_max, .skip = 1};
     const struct wi_core *core = wi_core_self;
     if (core != NULL && core->current != NULL)
         bound_by(&walk, core->current);
