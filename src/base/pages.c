@@ -108,14 +108,19 @@ static const char *first_touched(const struct wi_pages *pages, const char *start
 }
 
 /* What is poisoned there for sanitizers, or another's, is only looked at. */
-__attribute__((no_sanitize("address", "thread"))) const char *
-wi_pages_lowest(const struct wi_pages *pages, const char *start, size_t bytes)
+__attribute__((no_sanitize("address", "thread"))) static const char *first_written(const char *at,
+                                                                                   const char *end)
+{
+    while (at < end && *(const volatile char *)at == 0)
+        at++;
+    return at;
+}
+
+const char *wi_pages_lowest(const struct wi_pages *pages, const char *start, size_t bytes)
 {
     const char *end = start + bytes, *page = first_touched(pages, start, end);
-    if (page == end)
-        return end;
-    for (const char *at = page; at < page + pages->page; at++)
-        if (*(const volatile char *)at != 0)
-            return at;
-    return page;
+    if (page == start || page == end)
+        return first_written(page, end);
+    const char *at = first_written(page, page + pages->page);
+    return at < page + pages->page ? at : page;
 }

@@ -49,7 +49,9 @@ void wi_pages_discard(void *start, size_t bytes);
 void wi_pages_clear(void *start, size_t bytes);
 
 /* The lowest byte that was written since these whole pages were reserved, discarded or cleared; their
- * end if none was. Of a page that holds only zeros although it was touched, its first byte. */
+ * end if none was. Of a page that was touched and holds only zeros, its first byte: a large frame
+ * probes so. Where all pages are there, as in locked memory, that cannot be told: then the lowest byte
+ * that is not zero. */
 const char *wi_pages_lowest(const struct wi_pages *pages, const char *start, size_t bytes);
 
 #endif /* WI_BASE_PAGES_H */
