@@ -3,13 +3,15 @@
 #include "app/stall.h"
 
 #include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/symbols.h"
 #include "task/core.h"
 #include "task/trace.h"
 
-enum { LINES_PER_SECOND = 200, NAME_BYTES = 160 };
+enum { LINES_PER_SECOND = 200, NAME_BYTES = 160, QUOTED_BYTES = WI_TASK_NAME + 4 };
 
 /* ---- what the watchdog asks ---- */
 
@@ -26,6 +28,17 @@ static struct wi_beat beat(void *user)
     return (struct wi_beat){.work = resumed - left, .busy = true};
 }
 
+static void note(struct wi_stall *stall, const struct wi_task *task)
+{
+    stall->id = wi_task_id(task, stall->core->tasks.first_generation);
+    memcpy(stall->name, task->name, sizeof stall->name); /* in a handler: no printf */
+    if (*wi_task_name(task) == 0)
+        stall->name[0] = 0;
+    stall->fn = (const void *)(uintptr_t)task->fn; // NOLINT: for its name
+    stall->site = task->site;
+    stall->frames = 0;
+}
+
 /* On the core's own thread, so that all of it holds still. */
 static bool look(void *user, uint64_t work)
 {
@@ -34,24 +47,20 @@ static bool look(void *user, uint64_t work)
     const struct wi_task *task = core->current;
     if (task == NULL || core->resumed - core->run_left != work)
         return false;
-    stall->task = task->node.index;
-    stall->fn = (const void *)(uintptr_t)task->fn; // NOLINT: for its name
-    stall->site = task->site;
+    note(stall, task);
     stall->frames = wi_trace_here(stall->pc, WI_STALL_FRAMES);
     return true;
 }
 
-/* From here, because its thread did not answer. The header is never unmapped, and belongs to the task
- * as long as that stalls; were it over meanwhile, the watchdog would say so next. */
+/* From here, because its thread did not answer. The header is never unmapped, and nobody writes there
+ * as long as its task stalls, but the task itself its name; were it over meanwhile, the watchdog says
+ * so next. */
 static void look_from_afar(struct wi_stall *stall)
 {
     const struct wi_task *task = __atomic_load_n(&stall->core->current, __ATOMIC_ACQUIRE);
     stall->frames = 0;
-    if (task == NULL)
-        return;
-    stall->task = __atomic_load_n(&task->node.index, __ATOMIC_RELAXED);
-    stall->fn = (const void *)(uintptr_t)__atomic_load_n(&task->fn, __ATOMIC_RELAXED); // NOLINT
-    stall->site = __atomic_load_n(&task->site, __ATOMIC_RELAXED);
+    if (task != NULL)
+        note(stall, task);
 }
 
 /* ---- what it reports ---- */
@@ -62,11 +71,21 @@ static void name(struct wi_symbols *symbols, const void *address, char text[NAME
     wi_symbol_print(&symbol, text, NAME_BYTES);
 }
 
+/* " \"name\"", fit for a terminal, or nothing. */
+static const char *quoted(const struct wi_stall *stall, char text[QUOTED_BYTES])
+{
+    (void)snprintf(text, QUOTED_BYTES, stall->name[0] != 0 ? " \"%s\"" : "%s", stall->name);
+    for (char *at = text; *at != 0; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+    return text;
+}
+
 static void stalled(void *user, uint64_t work, weir_ns so_far, bool looked)
 {
     struct wi_stall *stall = user;
     struct wi_symbols symbols;
-    char fn[NAME_BYTES], text[NAME_BYTES];
+    char fn[NAME_BYTES], text[NAME_BYTES], quote[QUOTED_BYTES];
     (void)work;
     if (!looked)
         look_from_afar(stall);
@@ -74,9 +93,9 @@ static void stalled(void *user, uint64_t work, weir_ns so_far, bool looked)
     name(&symbols, stall->fn, fn);
     name(&symbols, (const char *)stall->site - 1, text);
     wi_log(&stall->log, WEIR_LOG_WARN,
-           "stall: task %" PRIu32 " has not come back to the loop for %" PRId64
-           " ms; it runs %s, spawned at %s",
-           stall->task, so_far / WEIR_MS, fn, text);
+           "stall: task %" PRIu64 "%s has not come back to the loop for %" PRId64
+           " ms; function %s, spawned by %s",
+           stall->id, quoted(stall, quote), so_far / WEIR_MS, fn, text);
     for (unsigned i = 0; i < stall->frames; i++) {
         name(&symbols, (const char *)stall->pc[i] - 1, text);
         wi_log(&stall->log, WEIR_LOG_WARN, "stall:   #%u %s", i, text);
@@ -90,8 +109,9 @@ static void stalled(void *user, uint64_t work, weir_ns so_far, bool looked)
 static void ended(void *user, weir_ns total)
 {
     struct wi_stall *stall = user;
-    wi_log(&stall->log, WEIR_LOG_WARN, "stall: task %" PRIu32 " came back after %" PRId64 " ms",
-           stall->task, total / WEIR_MS);
+    char quote[QUOTED_BYTES];
+    wi_log(&stall->log, WEIR_LOG_WARN, "stall: task %" PRIu64 "%s came back after %" PRId64 " ms",
+           stall->id, quoted(stall, quote), total / WEIR_MS);
 }
 
 /* ---- opening, closing ---- */

@@ -16,8 +16,7 @@
 
 #include "base/log.h"
 #include "base/watchdog.h"
-
-struct wi_core;
+#include "task/core.h"
 
 enum { WI_STALL_FRAMES = 16 };
 
@@ -25,7 +24,8 @@ struct wi_stall {
     struct wi_watchdog dog;
     struct wi_core *core;
     struct wi_log log;
-    uint32_t task; /* what was noted last: its number, ... */
+    uint64_t id; /* of what was noted last */
+    char name[WI_TASK_NAME];
     const void *fn, *site;
     void *pc[WI_STALL_FRAMES];
     unsigned frames;

@@ -22,6 +22,16 @@ void wi_words_say(struct wi_words *words, const char *text)
         words->text[words->used++] = *text++;
 }
 
+void wi_words_plain(struct wi_words *words, const char *text)
+{
+    for (; *text != 0; text++) {
+        char byte[2] = {*text};
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            byte[0] = '?';
+        wi_words_say(words, byte);
+    }
+}
+
 static void say_digits(struct wi_words *words, uint64_t number, unsigned base)
 {
     char digits[DECIMALS_MAX + 1];

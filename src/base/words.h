@@ -24,6 +24,10 @@ struct wi_words {
 };
 
 void wi_words_say(struct wi_words *words, const char *text);
+
+/* What others chose: control characters as '?'. */
+void wi_words_plain(struct wi_words *words, const char *text);
+
 void wi_words_number(struct wi_words *words, uint64_t number);
 
 /* An address in code as addr2line(1) takes it: "object+0xoffset", or "0xaddress" where the loader knows

@@ -52,6 +52,15 @@ static void look_at(struct wi_task *task, void *arg)
 
 /* ---- the report ---- */
 
+static void say_name(struct wi_words *words, const char *name)
+{
+    if (*name == 0)
+        return;
+    wi_words_say(words, " \"");
+    wi_words_plain(words, name);
+    wi_words_say(words, "\"");
+}
+
 static void say_task(const struct wi_core *core, const struct wi_stack *stack,
                      const struct wi_task *task)
 {
@@ -61,7 +70,8 @@ static void say_task(const struct wi_core *core, const struct wi_stack *stack,
         wi_words_say(&words, "a task that is ending");
     } else {
         wi_words_say(&words, "task ");
-        wi_words_number(&words, task->node.index);
+        wi_words_number(&words, wi_task_id(task, core->tasks.first_generation));
+        say_name(&words, wi_task_name(task));
     }
     wi_words_say(&words, " has used up the ");
     wi_words_number(&words, (uint64_t)(stack->top - stack->low));
@@ -71,9 +81,9 @@ static void say_task(const struct wi_core *core, const struct wi_stack *stack,
     wi_words_end(&words);
     if (task == NULL)
         return;
-    wi_words_say(&words, "weir:   it runs the function at ");
+    wi_words_say(&words, "weir:   function ");
     wi_words_place(&words, (const void *)(uintptr_t)task->fn); // NOLINT: to be printed
-    wi_words_say(&words, ", spawned at ");
+    wi_words_say(&words, ", spawned by ");
     wi_words_place(&words, (const char *)task->site - 1);
     wi_words_end(&words);
 }

@@ -121,7 +121,7 @@ static void say_mark(const struct wi_mark *mark, void *arg)
     wi_symbol_print(&symbol, site, sizeof site);
     symbol = wi_symbols_find(&telling->symbols, (const void *)(uintptr_t)mark->fn); // NOLINT
     wi_symbol_print(&symbol, fn, sizeof fn);
-    wi_log(telling->log, WEIR_LOG_INFO, "stacks: %7zu %8zu %10llu  %s, spawned at %s",
+    wi_log(telling->log, WEIR_LOG_INFO, "stacks: %7zu %8zu %10llu  %s, spawned by %s",
            mark->deepest, mark->reserve, (unsigned long long)mark->tasks, fn, site);
 }
 

@@ -28,12 +28,12 @@ static struct row row_of(const char *function)
 {
     char what[64];
     struct row row = {0};
-    (void)snprintf(what, sizeof what, "  %s, spawned at ", function);
+    (void)snprintf(what, sizeof what, "  %s, spawned by ", function);
     const char *text = lines_expect(&lines, WEIR_LOG_INFO, what);
     CHECK_EQ(sscanf(text, "stacks: %zu %zu %llu", &row.deepest, &row.reserve, // NOLINT
                     &row.tasks),
              3);
-    row.rest = strstr(text, "spawned at ");
+    row.rest = strstr(text, "spawned by ");
     for (unsigned i = 0; i < lines.count; i++)
         if (lines.line[i].text == text)
             row.line = i;
@@ -109,7 +109,7 @@ CASE(measured_places_come_deepest_first_and_name_who_spawned)
 {
     measure(spawn_several);
     CHECK_LT(row_of("take_much").line, row_of("take_what_is_told").line);
-    CHECK(strstr(row_of("take_much").rest, "spawned at spawn") != NULL);
+    CHECK(strstr(row_of("take_much").rest, "spawned by spawn") != NULL);
     (void)lines_expect(&lines, WEIR_LOG_INFO, "stacks: deepest  reserve");
 }
 

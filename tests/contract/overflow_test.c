@@ -40,6 +40,7 @@ __attribute__((noinline)) static int recurse(void *left)
 static int go_deep(void *arg)
 {
     (void)arg;
+    CHECK_EQ(weir_set_name("de\aep"), 0);
     return recurse((void *)DEEP); // NOLINT: a number
 }
 
@@ -131,17 +132,18 @@ CASE(overflow_by_a_deep_recursion_names_task_function_and_place_of_the_spawn)
 {
     run_child(NULL, spawn_deep);
     check_died(true);
+    CHECK(child_said(&child, "weir: stack overflow: task 2 \"de?ep\" has used up "));
     CHECK(child_said(&child, "raise the option stack_bytes (now 65536) or WEIR_STACK_BYTES"));
-    CHECK_EQ(said_place("it runs the function at "), (uintptr_t)go_deep);
-    check_within(", spawned at ", spawn_deep);
+    CHECK_EQ(said_place("weir:   function "), (uintptr_t)go_deep);
+    check_within(", spawned by ", spawn_deep);
 }
 
 CASE(overflow_by_one_huge_frame_is_one_too)
 {
     run_child(NULL, spawn_huge);
     check_died(true);
-    CHECK_EQ(said_place("it runs the function at "), (uintptr_t)have_a_huge_frame);
-    check_within(", spawned at ", spawn_huge);
+    CHECK_EQ(said_place("weir:   function "), (uintptr_t)have_a_huge_frame);
+    check_within(", spawned by ", spawn_huge);
     check_within("#0 ", have_a_huge_frame);
 }
 
@@ -194,7 +196,7 @@ CASE(overflow_on_an_embedded_core)
 {
     child_run(&child, step_a_core, NULL);
     check_died(true);
-    CHECK_EQ(said_place("it runs the function at "), (uintptr_t)go_deep);
+    CHECK_EQ(said_place("weir:   function "), (uintptr_t)go_deep);
 }
 
 /* ---- several runs ---- */
@@ -237,7 +239,7 @@ CASE(overflow_on_one_of_several_threads_is_reported_once)
 {
     child_run(&child, run_several, NULL);
     check_died(true);
-    CHECK_EQ(said_place("it runs the function at "), (uintptr_t)have_a_huge_frame);
+    CHECK_EQ(said_place("weir:   function "), (uintptr_t)have_a_huge_frame);
     const char *first = strstr(child.said, "weir: stack overflow: ");
     CHECK(strstr(first + 1, "weir: stack overflow: ") == NULL);
 }

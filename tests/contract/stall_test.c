@@ -113,6 +113,7 @@ static void wait_for_ends(const struct said *said, unsigned ends)
 
 static int spin(void *arg)
 {
+    CHECK_EQ(weir_set_name("spin\ner"), 0);
     keep_the_core(arg, 1);
     return 0;
 }
@@ -133,8 +134,9 @@ CASE(stall_of_a_loop_is_reported_while_it_goes_on)
     CHECK_EQ(atomic_load(&said.begun), 1);
     CHECK_EQ(atomic_load(&said.ended), 1);
     const char *head = expect(&said, "has not come back to the loop for");
-    CHECK(strstr(head, "it runs spin,") != NULL);
-    CHECK(strstr(head, "spawned at spawn_spin+0x") != NULL);
+    CHECK(strstr(head, "stall: task 2 \"spin?er\" has") != NULL);
+    CHECK(strstr(head, "; function spin,") != NULL);
+    CHECK(strstr(head, "spawned by spawn_spin+0x") != NULL);
     (void)expect(&said, "keep_the_core+0x");
     (void)expect(&said, " spin+0x");
     const char *end = expect(&said, "came back after");
