@@ -92,7 +92,7 @@ WEIR_API void weir_opts_init(struct weir_opts *opts);
  * or environment variable, which the log names with its limit; -E2BIG: an option that this library
  * does not know. -EPERM: this thread runs weir already, or `nofile` is above the hard limit. Else
  * what kept the runtime from starting: -ENOSYS, -EPERM or -ENOMEM of the required backend, -EMFILE,
- * -ENOMEM; nothing is left of it then. Any thread, any number of times, several threads at once. */
+ * -ENOMEM, -EAGAIN where stall_ns finds no thread; nothing is left of it then. Any thread, any number of times, several threads at once. */
 WEIR_API int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg);
 
 /*
