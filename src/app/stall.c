@@ -31,9 +31,7 @@ static struct wi_beat beat(void *user)
 static void note(struct wi_stall *stall, const struct wi_task *task)
 {
     stall->id = wi_task_id(task, stall->core->tasks.first_generation);
-    memcpy(stall->name, task->name, sizeof stall->name); /* in a handler: no printf */
-    if (*wi_task_name(task) == 0)
-        stall->name[0] = 0;
+    stall->name[0] = 0;
     stall->fn = (const void *)(uintptr_t)task->fn; // NOLINT: for its name
     stall->site = task->site;
     stall->frames = 0;
@@ -48,13 +46,15 @@ static bool look(void *user, uint64_t work)
     if (task == NULL || core->resumed - core->run_left != work)
         return false;
     note(stall, task);
+    if (*wi_task_name(task) != 0)
+        memcpy(stall->name, task->name, sizeof stall->name); /* in a handler: no printf */
     stall->frames = wi_trace_here(stall->pc, WI_STALL_FRAMES);
     return true;
 }
 
-/* From here, because its thread did not answer. The header is never unmapped, and nobody writes there
- * as long as its task stalls, but the task itself its name; were it over meanwhile, the watchdog says
- * so next. */
+/* From here, because its thread did not answer. The header is never unmapped, and what is noted of it
+ * was written before its task first ran and stays until that has ended; were that so meanwhile, the
+ * watchdog says so next. Its name the task may be writing right now. */
 static void look_from_afar(struct wi_stall *stall)
 {
     const struct wi_task *task = __atomic_load_n(&stall->core->current, __ATOMIC_ACQUIRE);
