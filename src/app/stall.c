@@ -15,17 +15,14 @@ enum { LINES_PER_SECOND = 200, NAME_BYTES = 160, QUOTED_BYTES = WI_TASK_NAME + 4
 
 /* ---- what the watchdog asks ---- */
 
-/* The core's thread writes these words by atomic stores, see pick and wi_sched_run. */
+/* The core's thread writes these words by atomic stores, see pick. */
 static struct wi_beat beat(void *user)
 {
     struct wi_stall *stall = user;
     struct wi_core *core = stall->core;
     const struct wi_task *task = __atomic_load_n(&core->current, __ATOMIC_ACQUIRE);
     uint64_t resumed = __atomic_load_n(&core->resumed, __ATOMIC_RELAXED);
-    if (task == NULL)
-        return (struct wi_beat){.work = resumed};
-    unsigned left = __atomic_load_n(&core->run_left, __ATOMIC_RELAXED);
-    return (struct wi_beat){.work = resumed - left, .busy = true};
+    return (struct wi_beat){.work = resumed, .busy = task != NULL};
 }
 
 static void note(struct wi_stall *stall, const struct wi_task *task)
@@ -43,7 +40,7 @@ static bool look(void *user, uint64_t work)
     struct wi_stall *stall = user;
     const struct wi_core *core = stall->core;
     const struct wi_task *task = core->current;
-    if (task == NULL || core->resumed - core->run_left != work)
+    if (task == NULL || core->resumed != work)
         return false;
     note(stall, task);
     if (*wi_task_name(task) != 0)

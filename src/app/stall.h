@@ -2,7 +2,7 @@
 /*
  * stall -- tells of tasks that keep the core: that do not come back to the loop for stall_ns.
  *
- *     core's words: current, resumed - run_left        which task runs, and for the how many-th time a
+ *     core's words: current, resumed                   which task runs, and for the how many-th time a
  *                                                      task was resumed: the watchdog's beat
  *     handler on the core's thread                     notes the task and its frames
  *     watchdog's thread                                finds the names, writes to a log of its own

@@ -82,13 +82,14 @@ int wi_watchdog_open(struct wi_watchdog *dog, weir_ns limit, _Atomic uint32_t *d
 /* Waits for a report that is under way. Nothing for one that is not open. */
 void wi_watchdog_close(struct wi_watchdog *dog);
 
-__attribute__((cold)) void wi_watchdog_rouse(_Atomic uint32_t *dozes);
-
-/* By the watched thread, before it begins a piece of work that may be the first for a while. */
-static inline void wi_watchdog_working(_Atomic uint32_t *dozes)
+/* To be asked by the watched thread before it begins a piece of work that may be the first for a while;
+ * if so, it rouses the watchdog. */
+static inline bool wi_watchdog_dozes(const _Atomic uint32_t *dozes)
 {
-    if (__builtin_expect(atomic_load_explicit(dozes, memory_order_relaxed) != WI_WATCHDOG_AWAKE, 0))
-        wi_watchdog_rouse(dozes);
+    return __builtin_expect(atomic_load_explicit(dozes, memory_order_relaxed) != WI_WATCHDOG_AWAKE,
+                            0);
 }
+
+void wi_watchdog_rouse(_Atomic uint32_t *dozes);
 
 #endif /* WI_BASE_WATCHDOG_H */

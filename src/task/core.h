@@ -82,7 +82,8 @@ struct wi_core {
     struct wi_engine engine;
     struct wi_queue ready;
     struct wi_task *current; /* NULL in the loop */
-    unsigned run_left;       /* tasks that this turn may still resume */
+    uint64_t resumed;        /* how often tasks were resumed, all told ... */
+    uint64_t resumed_end;    /* ... and what it may be at the end of this turn */
     unsigned run_budget;
     unsigned inbox_limit;
     _Atomic uint32_t watchdog; /* WI_WATCHDOG_DOZES: it wants to be woken before a task runs */
@@ -113,7 +114,6 @@ struct wi_core {
     struct wi_list signals; /* struct weir_signal, open */
     struct wi_door *door;
     struct wi_queue backlog; /* messages beyond the limit of a turn */
-    uint64_t resumed;        /* how often tasks were resumed, all told */
     uint64_t messages;       /* handled */
     weir_hook_fn *on_wake;
     void *on_wake_user;

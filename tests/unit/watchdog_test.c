@@ -60,7 +60,8 @@ static void open_dog(void)
 
 static void begin_work(void)
 {
-    wi_watchdog_working(&t.dozes);
+    if (wi_watchdog_dozes(&t.dozes))
+        wi_watchdog_rouse(&t.dozes);
     (void)atomic_fetch_add(&t.work, 1);
 }
 
