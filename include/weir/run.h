@@ -23,7 +23,8 @@ enum weir_log_level {
 };
 
 /* Receives one line without its newline. It is called on the thread of the run, in the middle of
- * whatever has something to say, must not call weir, and must copy `msg` to keep it. */
+ * whatever has something to say, must not call weir, and must copy `msg` to keep it. With the option
+ * stall_ns a thread of weir's calls it too, at the same time maybe. */
 typedef void weir_log_fn(enum weir_log_level level, const char *msg, void *user);
 
 /* Called on the thread of the run, between tasks, with nothing held: what needs a task gives -EPERM
@@ -73,6 +74,9 @@ struct weir_opts {
     unsigned dump_signal;    /* 1: SIGQUIT writes a dump to the log; see weir/dump.h */
     weir_hook_fn *on_turn;   /* once a turn of the loop, before tasks run */
     void *on_turn_user;
+    unsigned fault_report_off; /* 1: nothing is said of a task that overflows its stack */
+    unsigned measure_stacks;   /* 1: the end of the run says in the log how deep tasks went */
+    weir_ns stall_ns;          /* tasks that keep the core so long are reported; 0: none */
 };
 
 #define WEIR_OPTS(...) (&(struct weir_opts){.size = sizeof(struct weir_opts), __VA_ARGS__})
@@ -88,7 +92,7 @@ WEIR_API void weir_opts_init(struct weir_opts *opts);
  * or environment variable, which the log names with its limit; -E2BIG: an option that this library
  * does not know. -EPERM: this thread runs weir already, or `nofile` is above the hard limit. Else
  * what kept the runtime from starting: -ENOSYS, -EPERM or -ENOMEM of the required backend, -EMFILE,
- * -ENOMEM; nothing is left of it then. Any thread, any number of times, several threads at once. */
+ * -ENOMEM, -EAGAIN where stall_ns finds no thread; nothing is left of it then. Any thread, any number of times, several threads at once. */
 WEIR_API int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg);
 
 /*

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/opts.h"
+#include "base/watchdog.h"
 
 struct rule {
     const char *name;
@@ -100,6 +101,12 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
         rc = resolve(log, &field##_rule, (int64_t)opts.field, &out->field);
 #include "app/options.def"
 #undef X
+    if (rc == 0 && out->stall_ns > 0 && out->stall_ns < WI_WATCHDOG_LIMIT_MIN) {
+        wi_log(log, WEIR_LOG_ERROR,
+               "option stall_ns = %" PRId64 ": must be 0, or %" PRId64 " or more", out->stall_ns,
+               WI_WATCHDOG_LIMIT_MIN);
+        rc = -EINVAL;
+    }
     if (rc == 0)
         rc = resolve_backend(log, opts.backend, &out->backend);
     if (rc == 0 && ((int)opts.log_level < 0 || opts.log_level > WEIR_LOG_SILENT)) {

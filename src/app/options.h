@@ -11,7 +11,8 @@ struct wi_options {
     int64_t cores, stack_bytes, guard_bytes, recv_pool_bytes, sq_entries, cq_entries, ops_max,
         run_budget, tasks_max, sockets_max, linger_ns, linger_canceled_ns, nofile, inbox_limit,
         park_ns_max, spin_ns, busy, stop_settle_ns, abandon_aborts, recv_timeout_ns,
-        send_timeout_ns, stop_signals, stop_grace_ns, dump_signal;
+        send_timeout_ns, stop_signals, stop_grace_ns, dump_signal, fault_report_off, measure_stacks,
+        stall_ns;
     enum weir_backend backend;
     struct weir_stats *stats;
     weir_hook_fn *on_wake;

@@ -62,6 +62,7 @@ static int open_core(struct wi_runtime *runtime, struct wi_backend *be)
         .on_turn_user = options->on_turn_user,
         .tasks_max = (uint32_t)options->tasks_max,
         .ops_max = (uint32_t)options->ops_max,
+        .measure_stacks = options->measure_stacks != 0,
     };
     int rc = wi_core_open(&runtime->core, be, &config, &runtime->log, 0);
     if (rc < 0) {
@@ -85,6 +86,33 @@ static void open_net(struct wi_runtime *runtime)
         .send_timeout_ns = runtime->options.send_timeout_ns,
     };
     wi_net_open(&runtime->net, &runtime->core, &config);
+}
+
+/* A handler of ours without a stack of its own, because the thread is on its alternate one, is none
+ * for overflows. */
+static int watch(struct wi_runtime *runtime)
+{
+    const struct wi_options *options = &runtime->options;
+    struct wi_core *core = &runtime->core;
+    int rc = 0;
+    if (options->fault_report_off != 0 && options->stall_ns == 0)
+        return 0;
+    if (wi_altstack_open(&runtime->altstack, &core->stacks.pages) == 0 &&
+        options->fault_report_off == 0)
+        (void)wi_faults_open(&runtime->faults, core);
+    if (options->stall_ns > 0)
+        rc = wi_stall_open(&runtime->stall, core, options->stall_ns, &runtime->log);
+    if (rc < 0)
+        wi_log(&runtime->log, WEIR_LOG_ERROR, "nobody can watch for stalls (stall_ns): %s",
+               weir_strerror(rc));
+    return rc;
+}
+
+void wi_runtime_unwatch(struct wi_runtime *runtime)
+{
+    wi_stall_close(&runtime->stall);
+    wi_faults_close(&runtime->faults);
+    wi_altstack_close(&runtime->altstack);
 }
 
 int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi_wrap_fn *wrap,
@@ -111,5 +139,7 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi
         wi_fs_close(&runtime->fs);
         (void)wi_core_close(&runtime->core);
     }
+    if (rc == 0 && (rc = watch(runtime)) < 0)
+        (void)wi_stop_finish(runtime);
     return rc;
 }

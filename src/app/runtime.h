@@ -2,7 +2,7 @@
 /*
  * runtime -- the parts of one core, opened in order; stop.h closes them in reverse.
  *
- *     options -> limits -> backend -> core -> net, fs -> signals
+ *     options -> limits -> backend -> core -> net, fs -> signals -> watch
  *     each step names its failure; what was done before it is undone
  *
  * weir_run keeps one on its stack and steps it until the last task has ended; an embedded one lies
@@ -15,11 +15,14 @@
 #include "app/options.h"
 #include "app/run.h"
 #include "app/signals.h"
+#include "app/stall.h"
 #include "app/stop.h"
+#include "base/altstack.h"
 #include "base/pollable.h"
 #include "fs/fs.h"
 #include "net/net.h"
 #include "task/core.h"
+#include "task/fault.h"
 
 struct wi_runtime {
     struct wi_core core; /* first */
@@ -30,12 +33,18 @@ struct wi_runtime {
     struct wi_stop stop;
     struct wi_run_signals signals;
     struct wi_pollable pollable; /* fd -1 until it is asked for */
+    struct wi_altstack altstack; /* these three: as the options want them */
+    struct wi_faults faults;
+    struct wi_stall stall;
 };
 
 static inline struct wi_runtime *wi_runtime_of(struct wi_core *core)
 {
     return wi_container_of(core, struct wi_runtime, core);
 }
+
+/* Ends what watches the core: nobody reports anything from then on. Before the core is closed. */
+void wi_runtime_unwatch(struct wi_runtime *runtime);
 
 /* Opens everything on the calling thread. Errors as weir_run; -EPERM: the thread has a core
  * already. */

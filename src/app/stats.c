@@ -52,8 +52,7 @@ void wi_stats_gather(const struct wi_runtime *runtime, struct weir_stats *out)
     *out = (struct weir_stats){.size = sizeof *out};
     out->tasks_live = core->root.live == 0 ? 0 : core->tasks.live;
     out->tasks_ready = ready_in(core);
-    /* While tasks run, all that the turn may resume is counted in advance. */
-    out->resumes = core->resumed - (core->current != NULL ? core->run_left : 0);
+    out->resumes = core->resumed;
     out->messages = core->messages;
     gather_ops(&core->engine, out);
     out->aborted = stop->aborted;

@@ -239,7 +239,9 @@ static int give_up(struct wi_runtime *runtime)
 int wi_stop_finish(struct wi_runtime *runtime)
 {
     int rc = 0;
-    if (tasks_ended(runtime) && rest_ended(runtime)) {
+    bool ended = tasks_ended(runtime) && rest_ended(runtime);
+    wi_runtime_unwatch(runtime);
+    if (ended) {
         wi_run_signals_close(runtime);
         wi_alarm_clear(&runtime->core.engine, &runtime->stop.alarm);
         await_orphans(runtime);

@@ -23,17 +23,18 @@ void wi_log_init(struct wi_log *log, weir_log_fn *fn, void *user, enum weir_log_
         .fn = fn != NULL ? fn : to_stderr,
         .user = user,
         .level = level == WEIR_LOG_DEFAULT ? WEIR_LOG_WARN : level,
+        .per_second = LINES_PER_SECOND,
     };
 }
 
-static bool allowed(struct wi_log_count *count)
+static bool allowed(const struct wi_log *log, struct wi_log_count *count)
 {
     weir_ns now = wi_clock_now();
     if (now - count->second >= WEIR_SEC) {
         count->second = now;
         count->spent = 0;
     }
-    return count->spent++ < LINES_PER_SECOND;
+    return count->spent++ < log->per_second;
 }
 
 void wi_log(struct wi_log *log, enum weir_log_level level, const char *format, ...)
@@ -42,7 +43,7 @@ void wi_log(struct wi_log *log, enum weir_log_level level, const char *format, .
     count->said++;
     if (level > log->level || log->level == WEIR_LOG_SILENT)
         return;
-    if (!allowed(count)) {
+    if (!allowed(log, count)) {
         count->dropped++;
         return;
     }

@@ -3,8 +3,9 @@
  * log -- lines for a person, to the sink that the user chose.
  *
  * A line counts even when it is not written: because its level is silenced, or because a burst
- * spent the allowance (LINES_PER_SECOND of each level). The first line after a burst says how many
- * were dropped. One per run; the thread that speaks is the run's own.
+ * spent the allowance (20 a second of each level, unless somebody changes it). The first line after a
+ * burst says how many were dropped. One per run, whose own thread speaks, and one for each other
+ * thread that does.
  */
 #ifndef WI_BASE_LOG_H
 #define WI_BASE_LOG_H
@@ -17,6 +18,7 @@ struct wi_log {
     weir_log_fn *fn;
     void *user;
     enum weir_log_level level; /* lines above it are only counted */
+    unsigned per_second;       /* lines of a level that are written in a second */
     struct wi_log_count {
         uint64_t said; /* all of them, written or not */
         uint64_t dropped;

@@ -3,6 +3,8 @@
 #include "base/pages.h"
 
 #include <errno.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -13,6 +15,8 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* linux/mman.h since 6.13 */
 #endif
+
+enum { AT_ONCE = 256 }; /* pages of one mincore */
 
 /*
  * Has the kernel write to `page`, which must not be touched from here. A return value of madvise
@@ -77,4 +81,46 @@ void wi_pages_discard(void *start, size_t bytes)
 {
     int rc = madvise(start, bytes, MADV_DONTNEED);
     wi_assert(rc == 0 || errno == EINVAL); /* EINVAL is locked memory */
+}
+
+void wi_pages_clear(void *start, size_t bytes)
+{
+    if (madvise(start, bytes, MADV_DONTNEED) != 0)
+        memset(start, 0, bytes);
+}
+
+/* The first page that somebody has touched: only those are there. In doubt the first. mincore(2) */
+static const char *first_touched(const struct wi_pages *pages, const char *start, const char *end)
+{
+    unsigned char there[AT_ONCE];
+    for (const char *at = start; at < end;) {
+        size_t left = (size_t)(end - at), most = AT_ONCE * pages->page;
+        size_t bytes = left < most ? left : most;
+        void *from = (void *)(uintptr_t)at; // NOLINT: nothing is written
+        if (mincore(from, bytes, there) != 0)
+            return at;
+        for (size_t i = 0; i < bytes / pages->page; i++)
+            if ((there[i] & 1) != 0)
+                return at + i * pages->page;
+        at += bytes;
+    }
+    return end;
+}
+
+/* What is poisoned there for sanitizers, or another's, is only looked at. */
+__attribute__((no_sanitize("address", "thread"))) static const char *first_written(const char *at,
+                                                                                   const char *end)
+{
+    while (at < end && *(const volatile char *)at == 0)
+        at++;
+    return at;
+}
+
+const char *wi_pages_lowest(const struct wi_pages *pages, const char *start, size_t bytes)
+{
+    const char *end = start + bytes, *page = first_touched(pages, start, end);
+    if (page == start || page == end)
+        return first_written(page, end);
+    const char *at = first_written(page, page + pages->page);
+    return at < page + pages->page ? at : page;
 }

@@ -45,4 +45,13 @@ int wi_pages_guard(const struct wi_pages *pages, void *start, size_t bytes);
  * memory is locked: then it keeps its contents. */
 void wi_pages_discard(void *start, size_t bytes);
 
+/* Makes these whole pages zeros, locked or not; what is not locked costs nothing afterwards. */
+void wi_pages_clear(void *start, size_t bytes);
+
+/* The lowest byte that was written since these whole pages were reserved, discarded or cleared; their
+ * end if none was. Of a page that was touched and holds only zeros, its first byte: a large frame
+ * probes so. Where all pages are there, as in locked memory, that cannot be told: then the lowest byte
+ * that is not zero. */
+const char *wi_pages_lowest(const struct wi_pages *pages, const char *start, size_t bytes);
+
 #endif /* WI_BASE_PAGES_H */

@@ -9,6 +9,7 @@
 #include "base/require.h"
 #include "op/call.h"
 #include "task/claim.h"
+#include "task/marks.h"
 #include "task/sched.h"
 
 enum {
@@ -41,6 +42,10 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
     rc = wi_pool_open(&core->pool, &pages, config->recv_pool_bytes, WI_RECV_BUF_BYTES);
     if (rc < 0)
         goto no_pool;
+    if (config->measure_stacks && (core->marks = wi_marks_open(core)) == NULL) {
+        rc = -ENOMEM;
+        goto no_engine;
+    }
     core->door = wi_door_open(be);
     rc = core->door == NULL ? -ENOMEM : wi_engine_open(&core->engine, be);
     if (rc < 0)
@@ -58,6 +63,7 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
 no_engine:
     if (core->door != NULL)
         wi_door_drop(core->door);
+    wi_marks_drop(core->marks);
     wi_pool_close(&core->pool);
 no_pool:
     wi_stack_pool_destroy(&core->stacks);
@@ -104,6 +110,7 @@ unsigned wi_core_close(struct wi_core *core)
     wi_engine_close(&core->engine);
     wi_pool_close(&core->pool);
     wi_slab_destroy(&core->tasks);
+    wi_marks_close(core->marks, core->log);
     wi_stack_pool_destroy(&core->stacks);
     wi_door_drop(core->door);
     core->door = NULL;
@@ -134,6 +141,7 @@ unsigned wi_core_abandon(struct wi_core *core)
     wi_engine_abandon(&core->engine);
     wi_slab_keep(&core->tasks);
     wi_keep(core->pool.loan);
+    wi_marks_close(core->marks, core->log);
     wi_stack_pool_destroy(&core->stacks);
     wi_door_drop(core->door);
     core->door = NULL;

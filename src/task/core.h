@@ -32,6 +32,7 @@
 #include "task/task.h"
 
 struct weir_core;
+struct wi_marks;
 struct wi_net;
 struct wi_fs;
 
@@ -54,7 +55,8 @@ struct wi_core_config {
     weir_hook_fn *on_turn; /* before the tasks of a turn; may be NULL */
     void *on_turn_user;
     uint32_t tasks_max;
-    uint32_t ops_max; /* 0: WI_OPS_MAX */
+    uint32_t ops_max;    /* 0: WI_OPS_MAX */
+    bool measure_stacks; /* see marks.h */
 };
 
 /* Bytes lent where they lie in the backend's area; see loan.h. */
@@ -80,9 +82,11 @@ struct wi_core {
     struct wi_engine engine;
     struct wi_queue ready;
     struct wi_task *current; /* NULL in the loop */
-    unsigned run_left;       /* tasks that this turn may still resume */
+    uint64_t resumed;        /* how often tasks were resumed, all told ... */
+    uint64_t resumed_end;    /* ... and what it may be at the end of this turn */
     unsigned run_budget;
     unsigned inbox_limit;
+    _Atomic uint32_t watchdog; /* WI_WATCHDOG_DOZES: it wants to be woken before a task runs */
     uint32_t
         sources; /* what may wake tasks from outside: their waits that say so, listeners, a driver */
     unsigned turns; /* that did not wait */
@@ -110,7 +114,6 @@ struct wi_core {
     struct wi_list signals; /* struct weir_signal, open */
     struct wi_door *door;
     struct wi_queue backlog; /* messages beyond the limit of a turn */
-    uint64_t resumed;        /* how often tasks were resumed, all told */
     uint64_t messages;       /* handled */
     weir_hook_fn *on_wake;
     void *on_wake_user;
@@ -118,6 +121,7 @@ struct wi_core {
     void *on_turn_user;
     weir_ns park_ns_max;
     weir_ns spin_ns, spin_now; /* watching: at most, and as it pays at present */
+    struct wi_marks *marks;    /* of stacks, or NULL */
 };
 
 /* Makes a core that owns the backend from now on, and makes it this thread's. On failure the

@@ -15,6 +15,7 @@
 #include "base/fiber.h"
 #include "base/handle.h"
 #include "base/require.h"
+#include "base/watchdog.h"
 #include "task/core.h"
 #include "task/ctx.h"
 #include "task/handle.h"
@@ -54,21 +55,24 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct wi_co
         __builtin_prefetch(after + (ptrdiff_t)line * 64);
 }
 
-/* The task to resume next, marked as running, or NULL for the loop. */
+/* The task to resume next, marked as running, or NULL for the loop. A watchdog reads `resumed` and
+ * `current` from its thread (app/stall.h), so their stores are atomic; they are ordinary ones all the
+ * same. */
 static inline __attribute__((always_inline)) struct wi_task *pick(struct wi_core *core)
 {
     struct wi_task *task = NULL;
-    if (core->run_left > 0) {
+    uint64_t resumed = core->resumed;
+    if (resumed != core->resumed_end) {
         struct wi_queue_node *node = wi_queue_pop_front(&core->ready);
         if (node != NULL) {
             task = wi_container_of(node, struct wi_task, ready);
             task->state = WI_TASK_RUNNING; /* R1: here and nowhere else */
             task->inline_left = INLINE_MAX;
-            core->run_left--;
+            __atomic_store_n(&core->resumed, resumed + 1, __ATOMIC_RELAXED);
             fetch_ahead(core);
         }
     }
-    core->current = task;
+    __atomic_store_n(&core->current, task, __ATOMIC_RELEASE);
     return task;
 }
 
@@ -93,15 +97,21 @@ static __attribute__((noinline)) void hand_over(struct wi_core *core, struct wi_
     arrived(core, from);
 }
 
+static __attribute__((cold, noinline)) void rouse_and_run(struct wi_core *core)
+{
+    wi_watchdog_rouse(&core->watchdog);
+    hand_over(core, NULL);
+}
+
 void wi_sched_run(struct wi_core *core)
 {
-    unsigned budget = core->run_budget; /* a task may change it for the next turn */
     if (wi_queue_empty(&core->ready))
         return;
-    core->run_left = budget;
-    core->resumed += budget;
-    hand_over(core, NULL);
-    core->resumed -= core->run_left;
+    core->resumed_end = core->resumed + core->run_budget;
+    if (wi_watchdog_dozes(&core->watchdog))
+        rouse_and_run(core);
+    else
+        hand_over(core, NULL);
 }
 
 /* ---- life of a task ---- */

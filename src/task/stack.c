@@ -32,9 +32,22 @@ int wi_stack_pool_init(struct wi_stack_pool *pool, const struct wi_pages *pages,
         .warm_max = opts->cached_max != 0 ? opts->cached_max : SIZE_MAX,
         .stack_bytes = stack_bytes + spare,
         .guard_bytes = guard_bytes + spare,
+        .asked_bytes = stack_bytes,
         .pages = *pages,
     };
     return 0;
+}
+
+void wi_stack_pool_measure(struct wi_stack_pool *pool,
+                           void (*measure)(struct wi_stack_pool *pool, struct wi_stack *stack))
+{
+    pool->warm_max = 0;
+    pool->measure = measure;
+}
+
+const char *wi_stack_lowest(const struct wi_stack_pool *pool, const struct wi_stack *stack)
+{
+    return wi_pages_lowest(&pool->pages, stack->low, pool->stack_bytes - pool->guard_bytes);
 }
 
 static void release_slab(struct wi_stack_slab *slab)
@@ -117,6 +130,8 @@ struct wi_stack *wi_stack_get_cold(struct wi_stack_pool *pool)
         pool->cold = stack->next;
         pool->cold_count--;
         wi_fiber_renew(&stack->fiber);
+        if (pool->measure != NULL)
+            wi_pages_clear(stack->low, pool->stack_bytes - pool->guard_bytes);
     } else {
         stack = carve(pool);
         if (stack == NULL)
@@ -126,10 +141,26 @@ struct wi_stack *wi_stack_get_cold(struct wi_stack_pool *pool)
     return stack;
 }
 
+/* The next get clears it; now the caller of put may be running on it. */
+static void put_measured(struct wi_stack_pool *pool)
+{
+    struct wi_stack *stack = pool->warm;
+    pool->measure(pool, stack);
+    pool->warm = NULL;
+    pool->warm_count = 0;
+    stack->next = pool->cold;
+    pool->cold = stack;
+    pool->cold_count++;
+}
+
 /* Spares the newest, on which the caller of put may be running. */
 void wi_stack_trim(struct wi_stack_pool *pool)
 {
     struct wi_stack *newest = pool->warm, *victim = newest->next;
+    if (pool->measure != NULL) {
+        put_measured(pool);
+        return;
+    }
     if (victim == NULL)
         return;
     newest->next = victim->next;

@@ -68,6 +68,9 @@ struct wi_stack_pool {
     struct wi_stack_slab *slabs; /* newest first; only the newest has stacks left to carve */
     size_t stack_bytes;
     size_t guard_bytes;
+    size_t asked_bytes; /* stack_bytes as it was asked for, in whole pages */
+    void (*measure)(struct wi_stack_pool *pool,
+                    struct wi_stack *stack); /* NULL: it is not measured */
     struct wi_pages pages;
 };
 
@@ -75,6 +78,15 @@ struct wi_stack_pool {
  * or a size is over 2^40. */
 int wi_stack_pool_init(struct wi_stack_pool *pool, const struct wi_pages *pages,
                        const struct wi_stack_opts *opts);
+
+/* From now on every stack begins with zeros, and `measure` is called with each that is put, on it as
+ * the caller of put may be. Costs system calls a task. Before the first get. */
+void wi_stack_pool_measure(struct wi_stack_pool *pool,
+                           void (*measure)(struct wi_stack_pool *pool, struct wi_stack *stack));
+
+/* The lowest byte that anybody has written on a stack of a pool that measures; one who wrote nothing
+ * but zeros there may be up to a page further up. Of a stack that is out. */
+const char *wi_stack_lowest(const struct wi_stack_pool *pool, const struct wi_stack *stack);
 
 /* Unmaps everything except slabs with an abandoned stack. Every other stack must be back. */
 void wi_stack_pool_destroy(struct wi_stack_pool *pool);

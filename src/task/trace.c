@@ -13,6 +13,7 @@
 struct walk {
     void **pc;
     unsigned count, max;
+    unsigned tail_max;  /* more frames go round in so many places behind the first `max` */
     uintptr_t low, top; /* of the task's stack; 0: there is none */
     unsigned skip;      /* so many frames first */
     bool inside;        /* has reached that stack, and must not leave it */
@@ -44,9 +45,14 @@ static _Unwind_Reason_Code collect(struct _Unwind_Context *frame, void *arg)
         walk->skip--;
         return _URC_NO_REASON;
     }
-    if (walk->count == walk->max)
-        return _URC_END_OF_STACK;
-    walk->pc[walk->count++] = (void *)(pc + (interrupted != 0)); // NOLINT: it came as a number
+    unsigned at = walk->count;
+    if (at >= walk->max) {
+        if (walk->tail_max == 0)
+            return _URC_END_OF_STACK;
+        at = walk->max + (at - walk->max) % walk->tail_max;
+    }
+    walk->pc[at] = (void *)(pc + (interrupted != 0)); // NOLINT: it came as a number
+    walk->count++;
     return _URC_NO_REASON;
 }
 
@@ -83,4 +89,32 @@ __attribute__((noinline)) unsigned wi_trace_here(void **pc, unsigned max)
         bound_by(&walk, core->current);
     (void)_Unwind_Backtrace(collect, &walk);
     return walk.count;
+}
+
+/* Puts what went round in order: the oldest is where the next one would have gone. */
+static void unroll(void **pc, unsigned count, unsigned next)
+{
+    void *first;
+    for (; next > 0; next--) {
+        first = pc[0];
+        for (unsigned i = 1; i < count; i++)
+            pc[i - 1] = pc[i];
+        pc[count - 1] = first;
+    }
+}
+
+__attribute__((noinline)) void wi_trace_ends(struct wi_trace_ends *ends)
+{
+    struct walk walk = {
+        .pc = ends->pc, .max = ends->innermost_max, .tail_max = ends->outermost_max, .skip = 1};
+    const struct wi_core *core = wi_core_self;
+    if (core != NULL && core->current != NULL)
+        bound_by(&walk, core->current);
+    (void)_Unwind_Backtrace(collect, &walk);
+    ends->frames = walk.count;
+    ends->innermost = walk.count < walk.max ? walk.count : walk.max;
+    unsigned behind = walk.count - ends->innermost;
+    ends->outermost = behind < walk.tail_max ? behind : walk.tail_max;
+    if (behind > ends->outermost)
+        unroll(ends->pc + walk.max, ends->outermost, behind % ends->outermost);
 }

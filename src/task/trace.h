@@ -35,4 +35,15 @@ bool wi_trace_has_run(const struct wi_task *task);
  * handler, on whatever stack: those of what was interrupted, the interrupted function first. */
 unsigned wi_trace_here(void **pc, unsigned max);
 
+/* A stack of any depth by its two ends. */
+struct wi_trace_ends {
+    void **pc; /* room for both: the innermost frames, behind them the outermost */
+    unsigned innermost_max, outermost_max; /* 1 or more */
+    unsigned innermost, outermost;         /* found */
+    unsigned frames;                       /* all there are */
+};
+
+/* The frames that wi_trace_here would find if it had room for all. */
+void wi_trace_ends(struct wi_trace_ends *ends);
+
 #endif /* WI_TASK_TRACE_H */

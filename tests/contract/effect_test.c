@@ -707,13 +707,33 @@ CASE(option_dump_signal_writes_a_dump_and_the_run_goes_on)
 
 CASE(every_option_has_a_case_of_its_effect)
 {
-    static const char *const tested[] = {
-        "cores",           "stack_bytes",     "guard_bytes",    "recv_pool_bytes",
-        "sq_entries",      "cq_entries",      "ops_max",        "run_budget",
-        "inbox_limit",     "park_ns_max",     "spin_ns",        "busy",
-        "tasks_max",       "sockets_max",     "linger_ns",      "linger_canceled_ns",
-        "recv_timeout_ns", "send_timeout_ns", "stop_settle_ns", "abandon_aborts",
-        "nofile",          "stop_signals",    "stop_grace_ns",  "dump_signal"};
+    static const char *const tested[] = {"cores",
+                                         "stack_bytes",
+                                         "guard_bytes",
+                                         "recv_pool_bytes",
+                                         "sq_entries",
+                                         "cq_entries",
+                                         "ops_max",
+                                         "run_budget",
+                                         "inbox_limit",
+                                         "park_ns_max",
+                                         "spin_ns",
+                                         "busy",
+                                         "tasks_max",
+                                         "sockets_max",
+                                         "linger_ns",
+                                         "linger_canceled_ns",
+                                         "recv_timeout_ns",
+                                         "send_timeout_ns",
+                                         "stop_settle_ns",
+                                         "abandon_aborts",
+                                         "nofile",
+                                         "stop_signals",
+                                         "stop_grace_ns",
+                                         "dump_signal",
+                                         "fault_report_off",
+                                         "measure_stacks",
+                                         "stall_ns"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

@@ -110,6 +110,38 @@ static unsigned threads_named(const char *name)
     return count;
 }
 
+static unsigned long switches_of(const char *id)
+{
+    char path[300], text[4096] = {0};
+    unsigned long voluntary, other;
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/status", id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK_GT(read(fd, text, sizeof text - 1), 0);
+    CHECK_EQ(close(fd), 0);
+    const char *at = strstr(text, "\nvoluntary_ctxt_switches:");
+    CHECK(at != NULL);
+    CHECK_EQ(sscanf(at, "\nvoluntary_ctxt_switches: %lu\nnonvoluntary_ctxt_switches: %lu", // NOLINT
+                    &voluntary, &other),
+             2);
+    return voluntary + other;
+}
+
+unsigned long process_switches(const char *name)
+{
+    unsigned long switches = 0;
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/task");
+    CHECK(dir != NULL);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.' && thread_has_name(entry->d_name, name)) {
+            switches = switches_of(entry->d_name);
+            count++;
+        }
+    closedir(dir);
+    CHECK_EQ(count, 1);
+    return switches;
+}
+
 void process_wait_threads(const char *name, unsigned count)
 {
     weir_ns limit = weir_now() + 10 * WEIR_SEC;

@@ -41,6 +41,10 @@ unsigned process_threads(void);
  * joined is in /proc for a moment more). Ten seconds of anything else fail. */
 void process_wait_threads(const char *name, unsigned count);
 
+/* How often the one thread of this name was switched in or out so far. One that stays blocked makes no
+ * system call, so if this stands still, none was made. */
+unsigned long process_switches(const char *name);
+
 /* Waits until the thread, of this process, sleeps in the kernel. */
 void process_wait_asleep(int thread);
 

@@ -156,6 +156,41 @@ CASE(guards_outlive_a_discard)
     }
 }
 
+CASE(lowest_byte_that_was_written_is_found)
+{
+    enum { PAGES = 700 }; /* more than are looked at together */
+    struct wi_pages pages = probed();
+    size_t bytes = PAGES * pages.page;
+    char *start = reserved(&pages, PAGES);
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + bytes);
+    start[bytes - 1] = 1;
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + bytes - 1);
+    start[600 * pages.page + 7] = 1;
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + 600 * pages.page + 7);
+    *(volatile char *)(start + 300 * pages.page + 100) = 0; /* touched, as a probe does */
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + 300 * pages.page);
+    start[5] = 1;
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + 5);
+    wi_pages_clear(start, bytes);
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + bytes);
+    wi_pages_release(start, bytes);
+}
+
+CASE(cleared_memory_is_zero_even_if_it_is_locked)
+{
+    struct wi_pages pages = probed();
+    char *start = reserved(&pages, 2);
+    size_t bytes = 2 * pages.page;
+    if (mlock(start, bytes) != 0)
+        SKIP("no memory may be locked here");
+    memset(start, 0x55, bytes);
+    wi_pages_clear(start, bytes);
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + bytes);
+    start[pages.page + 9] = 1;
+    CHECK_EQ(wi_pages_lowest(&pages, start, bytes), start + pages.page + 9);
+    wi_pages_release(start, bytes);
+}
+
 /* Markers are refused there with EINVAL. */
 CASE(locked_memory_is_guarded_too)
 {

@@ -408,6 +408,34 @@ CASE(cache_over_its_limit_discards_the_surplus)
     wi_stack_pool_destroy(&pool);
 }
 
+static const char *lowest_put;
+
+static void note_lowest(struct wi_stack_pool *pool, struct wi_stack *stack)
+{
+    lowest_put = wi_stack_lowest(pool, stack);
+}
+
+CASE(measured_stacks_begin_with_zeros_and_are_looked_at_when_they_are_put)
+{
+    struct wi_stack_pool pool;
+    open_pool(&pool, &default_stacks);
+    wi_stack_pool_measure(&pool, note_lowest);
+    for (int depth = 20000; depth > 0; depth -= 1000) {
+        struct wi_stack *stack = got(&pool);
+        const char *end = stack->low + pool.stack_bytes - pool.guard_bytes;
+        CHECK_EQ(wi_stack_lowest(&pool, stack), end); /* nothing is there yet */
+        stack->top[-depth] = 1;
+        wi_stack_put(&pool, stack);
+        CHECK_EQ(lowest_put, stack->top - depth);
+    }
+    CHECK_EQ(pool.carved_count, 1);
+    struct wi_stack *two[2] = {got(&pool), got(&pool)};
+    wi_stack_put(&pool, two[0]);
+    wi_stack_put(&pool, two[1]);
+    CHECK_EQ(pool.cold_count, 2);
+    wi_stack_pool_destroy(&pool);
+}
+
 static void end_at_once(struct coro *self)
 {
     *(int *)self->arg += 1;
