@@ -121,7 +121,7 @@ static void say_mark(const struct wi_mark *mark, void *arg)
     wi_symbol_print(&symbol, site, sizeof site);
     symbol = wi_symbols_find(&telling->symbols, (const void *)(uintptr_t)mark->fn); // NOLINT
     wi_symbol_print(&symbol, fn, sizeof fn);
-    wi_log(telling->log, WEIR_LOG_INFO, "stacks: %7zu %8zu %10llu  %s, spawned by %s",
+    wi_log(telling->log, WEIR_LOG_WARN, "stacks: %7zu %8zu %10llu  %s, spawned by %s",
            mark->deepest, mark->reserve, (unsigned long long)mark->tasks, fn, site);
 }
 
@@ -129,13 +129,13 @@ static void say_marks(const struct wi_marks *marks, struct wi_log *log)
 {
     struct telling telling = {.log = log};
     wi_symbols_open(&telling.symbols);
-    wi_log(log, WEIR_LOG_INFO, "stacks: deepest  reserve      tasks  what ran");
+    wi_log(log, WEIR_LOG_WARN, "stacks: deepest  reserve      tasks  what ran");
     (void)wi_marks_each(marks, say_mark, &telling);
     if (telling.lines > LINES_MAX)
-        wi_log(log, WEIR_LOG_INFO, "stacks: %u more that went less deep",
+        wi_log(log, WEIR_LOG_WARN, "stacks: %u more that went less deep",
                telling.lines - LINES_MAX);
     if (marks->lost > 0)
-        wi_log(log, WEIR_LOG_INFO, "stacks: %llu tasks are not in this: no memory",
+        wi_log(log, WEIR_LOG_WARN, "stacks: %llu tasks are not in this: no memory",
                (unsigned long long)marks->lost);
     wi_symbols_close(&telling.symbols);
 }

@@ -29,7 +29,7 @@ static struct row row_of(const char *function)
     char what[64];
     struct row row = {0};
     (void)snprintf(what, sizeof what, "  %s, spawned by ", function);
-    const char *text = lines_expect(&lines, WEIR_LOG_INFO, what);
+    const char *text = lines_expect(&lines, WEIR_LOG_WARN, what);
     CHECK_EQ(sscanf(text, "stacks: %zu %zu %llu", &row.deepest, &row.reserve, // NOLINT
                     &row.tasks),
              3);
@@ -43,10 +43,9 @@ static struct row row_of(const char *function)
 static void measure(weir_fn *fn)
 {
     lines = (struct lines){0};
-    CHECK_EQ(weir_run(WEIR_OPTS(.measure_stacks = 1, .log_level = WEIR_LOG_INFO, .log = lines_take,
-                                .log_user = &lines),
-                      fn, NULL),
-             0);
+    CHECK_EQ(
+        weir_run(WEIR_OPTS(.measure_stacks = 1, .log = lines_take, .log_user = &lines), fn, NULL),
+        0);
 }
 
 __attribute__((noinline)) static void take_bytes(size_t bytes)
@@ -110,7 +109,7 @@ CASE(measured_places_come_deepest_first_and_name_who_spawned)
     measure(spawn_several);
     CHECK_LT(row_of("take_much").line, row_of("take_what_is_told").line);
     CHECK(strstr(row_of("take_much").rest, "spawned by spawn") != NULL);
-    (void)lines_expect(&lines, WEIR_LOG_INFO, "stacks: deepest  reserve");
+    (void)lines_expect(&lines, WEIR_LOG_WARN, "stacks: deepest  reserve");
 }
 
 /* One after the other, so that they have the same stack. */
@@ -175,8 +174,7 @@ CASE(measured_core_may_be_an_embedded_one)
 {
     struct weir_core *core;
     lines = (struct lines){0};
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.measure_stacks = 1, .log_level = WEIR_LOG_INFO,
-                                      .log = lines_take, .log_user = &lines),
+    CHECK_EQ(weir_core_open(WEIR_OPTS(.measure_stacks = 1, .log = lines_take, .log_user = &lines),
                             &core),
              0);
     CHECK_EQ(weir_spawn(weir_core_root(core), take_much, (void *)30000), 0); // NOLINT: a number
@@ -193,5 +191,5 @@ CASE(measured_is_nothing_unless_it_is_asked_for)
     CHECK_EQ(weir_run(WEIR_OPTS(.log_level = WEIR_LOG_INFO, .log = lines_take, .log_user = &lines),
                       spawn_several, NULL),
              0);
-    CHECK(lines_find(&lines, WEIR_LOG_INFO, "stacks:") == NULL);
+    CHECK(lines_find(&lines, WEIR_LOG_WARN, "stacks:") == NULL);
 }
