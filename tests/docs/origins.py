@@ -7,7 +7,7 @@
 The table is tests/origins.tsv, a line each: where the behaviour comes from, the name that its test has
 there, what it is for weir, weir's tests, and a note. The tests are names as ctest of that build has
 them; one that begins with `contract.*.` stands for the test of each of the backends. The note is empty,
-or `reversed: why`, or `later: what it waits for`; only then the tests may be `-`.
+or `reversed: why`, or `later: stage N, what it waits for`; only then the tests may be `-`.
 
 Fails for a test that does not exist or never runs, a line without tests and reason, and a name that is
 missing or comes twice; and unless every system has as many lines as it has behaviours.
@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 HEAD = ["origin", "original", "behaviour for weir", "tests", "note"]
-NOTE = re.compile(r"(reversed|later): \S.*\S")
+NOTE = re.compile(r"(reversed: |later: stage [1-9], )\S.*\S")
 
 # The behaviours that their own tests state, 52 of them; and those of a system that has no tests.
 COUNTS = {
@@ -53,7 +53,7 @@ def check_row(row, known, backends):
     if not original.strip() or not behaviour.strip():
         yield "a behaviour needs its name and its text"
     if note and not NOTE.fullmatch(note):
-        yield f"the note {note!r} is neither `reversed: why` nor `later: what it waits for`"
+        yield f"the note {note!r} is neither `reversed: why` nor `later: stage N, what it waits for`"
     names = [] if tests == "-" else tests.split()
     if not names and not note:
         yield "neither a test nor a reason"
@@ -95,6 +95,8 @@ def main():
         print(f"{sys.argv[1]}:{one}")
     rows = [line.split("\t") for line in text.splitlines()[1:]]
     kinds = collections.Counter(row[-1].split(":")[0] or "kept" for row in rows)
+    for row in sorted((row for row in rows if row[-1].startswith("later: ")), key=lambda row: row[-1]):
+        print(f"open until {row[-1].removeprefix('later: ')}: {row[2]} ({row[1]}, {row[0]})")
     print(f"{len(rows)} behaviours:", ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())))
     return 1 if wrong else 0
 

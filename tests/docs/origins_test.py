@@ -13,7 +13,7 @@ COUNTS = {A: 2, B: 1}
 
 def table(first=(A, "x", "it works", "unit.a.one", ""), head=None):
     rows = [head or origins.HEAD, first, (A, "y", "it works", "contract.*.both unit.a.one", ""),
-            (B, "z", "it does not", "-", "later: its time")]
+            (B, "z", "it does not", "-", "later: stage 7, its time")]
     return "".join("\t".join(row) + "\n" for row in rows)
 
 
@@ -30,7 +30,7 @@ CASES = (
      "there is no test contract.uring.half"),
     ("no test and no reason", table((A, "x", "it", "-", "")), "2: x: neither a test nor a reason"),
     ("an empty list of tests", table((A, "x", "it", "", "")), "neither a test nor a reason"),
-    ("a reason that is none", table((A, "x", "it", "-", "later: ")), "neither `reversed: why`"),
+    ("a reason that is none", table((A, "x", "it", "-", "later: stage 4")), "neither `reversed: why`"),
     ("another note", table((A, "x", "it", "unit.a.one", "some day")), "the note 'some day'"),
     ("a name twice", table((A, "y", "it", "unit.a.one", "")), "3: y is in line 2 already"),
     ("no name", table((A, " ", "it", "unit.a.one", "")), "needs its name"),
