@@ -505,18 +505,17 @@ CASE(option_park_ns_max_is_the_longest_wait)
 /* A watch in vain is shorter the next time: after some, an idle core only sleeps. */
 static int sleep_often(void *arg)
 {
-    uint64_t *enters = arg;
     for (int i = 0; i < 30; i++)
         CHECK_EQ(weir_sleep(3 * WEIR_MS), 0);
-    return count_enters(enters);
+    return count_enters(arg);
 }
 
 CASE(option_spin_ns_is_how_long_a_core_watches_before_it_sleeps)
 {
-    uint64_t enters = 0;
+    struct idle_count after = {0};
     CHECK_GT(idle_enters(WEIR_OPTS(.spin_ns = 2 * WEIR_MS), 20), 20);
-    CHECK_EQ(weir_run(WEIR_OPTS(.spin_ns = 2 * WEIR_MS), sleep_often, &enters), 0);
-    CHECK_LE(enters, 5);
+    CHECK_EQ(weir_run(WEIR_OPTS(.spin_ns = 2 * WEIR_MS), sleep_often, &after), 0);
+    CHECK_LE(after.enters, 5);
     CHECK_LE(idle_enters(WEIR_OPTS(.spin_ns = -1), 0), 5);
 }
 
