@@ -14,8 +14,6 @@
 #include "support/child.h"
 #include "support/coro.h"
 
-extern const char wi_ctx_start[]; /* the function that is every context's outermost frame */
-
 static const struct wi_stack_opts default_stacks;
 
 /* TSan has room for 8,000 contexts at a time, and gcc's takes half a millisecond to make one. */
