@@ -4,6 +4,7 @@
 Both run under SCHED_FIFO where that is allowed, so that whoever else is on the machine does not
 show in the figures; the client commands `go` and waits, so only one pair is awake at a time.
 """
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -120,7 +121,8 @@ class Server(Child):
         kinds = set()
         folder = f"/proc/{self.process.pid}/fd"
         for number in os.listdir(folder):
-            kinds.add(os.readlink(f"{folder}/{number}"))
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                kinds.add(os.readlink(f"{folder}/{number}"))
         ring, epoll = "anon_inode:[io_uring]" in kinds, "anon_inode:[eventpoll]" in kinds
         if backend == "uring" and not ring:
             self.fail("it has no io_uring although it is listed with that backend")
