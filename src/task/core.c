@@ -32,6 +32,8 @@ int wi_core_open(struct wi_core *core, struct wi_backend *be, const struct wi_co
         .on_turn_user = config->on_turn_user,
         .never_blocks = config->never_blocks,
         .waits_as_asked = config->never_blocks || config->spin_ns > 0 || config->park_ns_max > 0,
+        /* A hook that is called though nothing happens may make something happen. */
+        .sources = config->on_turn != NULL && (config->never_blocks || config->park_ns_max > 0),
         .log = log,
         .id = id};
     struct wi_pages pages;

@@ -88,7 +88,7 @@ struct wi_core {
     unsigned inbox_limit;
     _Atomic uint32_t watchdog; /* WI_WATCHDOG_DOZES: it wants to be woken before a task runs */
     uint32_t
-        sources; /* what may wake tasks from outside: their waits that say so, listeners, a driver */
+        sources; /* what may wake tasks from outside: their waits that say so, listeners, a driver, hooks */
     unsigned turns; /* that did not wait */
     weir_ns stamp;  /* about now: the clock after the last wait, or of some turn since */
     uint8_t id;

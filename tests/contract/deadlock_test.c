@@ -329,3 +329,46 @@ CASE(deadlock_is_none_for_a_core_whose_driver_may_act)
     CHECK_EQ(pair.rc[0], -ECANCELED);
     CHECK(lines_find(&lines, WEIR_LOG_ERROR, "deadlock") == NULL);
 }
+
+/* ---- hooks ---- */
+
+struct hooked {
+    struct weir_event event;
+    unsigned turns;
+};
+
+/* As one that looks at something whose news come in no other way. */
+static void set_at_last(void *user)
+{
+    struct hooked *hooked = user;
+    if (++hooked->turns == 20)
+        CHECK_EQ(weir_event_set(&hooked->event), 0);
+}
+
+static int wait_for_hook(void *arg)
+{
+    return weir_event_wait(&((struct hooked *)arg)->event);
+}
+
+CASE(deadlock_is_none_while_a_hook_is_called_though_nothing_happens)
+{
+    struct hooked busy = {.turns = 0}, parked = {.turns = 0};
+    CHECK_EQ(net_run_with(WEIR_OPTS(.busy = 1, .on_turn = set_at_last, .on_turn_user = &busy),
+                          wait_for_hook, &busy),
+             0);
+    check_said(false);
+    CHECK_EQ(net_run_with(
+                 WEIR_OPTS(.park_ns_max = WEIR_MS, .on_turn = set_at_last, .on_turn_user = &parked),
+                 wait_for_hook, &parked),
+             0);
+    check_said(false);
+}
+
+CASE(deadlock_is_one_although_a_hook_waits_for_a_turn_that_never_comes)
+{
+    struct hooked hooked = {.turns = 0};
+    CHECK_EQ(net_run_with(WEIR_OPTS(.on_turn = set_at_last, .on_turn_user = &hooked), wait_for_hook,
+                          &hooked),
+             -EDEADLK);
+    check_said(true);
+}
