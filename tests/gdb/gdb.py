@@ -90,19 +90,21 @@ def started(mode):
         with subprocess.Popen([*EMULATOR, "-g", path, HANG, mode], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as process:
             try:
-                patient_until(lambda: os.path.exists(path) or process.poll() is not None)
+                await_file(path, process)
                 yield ("set sysroot " + EMULATOR[-1], "target remote " + path, "break reached",
                        "continue")
             finally:
                 process.kill()
 
 
-def patient_until(happened):
+def await_file(path, process):
+    """Until the process has made it, or has ended."""
     end = time.monotonic() + PATIENCE
-    while not happened():
+    while not os.path.exists(path) and process.poll() is None:
         if time.monotonic() > end:
             raise AssertionError("the emulator did not start")
-        time.sleep(0.01)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.01)
 
 
 def live(mode, *commands, early=()):
