@@ -33,7 +33,7 @@ PT_LOAD = 1
 PLACES_MAX = 64  # frames of weir between a task's saved context and its own code: a handful
 WALK_MAX = 256   # frames of a thread that are searched for a core
 
-# Where a saved context keeps what: src/task/ctx_*.S. `arg`: a register that holds the task in the
+# Where a saved context keeps what: src/base/ctx_*.S. `arg`: a register that holds the task in the
 # outermost frame of its stack. `step`: an instruction that a context may go on with, and what it adds
 # to the stack pointer; the function around it may have no frame pointer, and no word in its unwind
 # information of the red zone that it steps over (wi_ctx_swap).

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "base/ctx.h"
 #include "base/require.h"
-#include "task/ctx.h"
 #include "task/stack.h"
 
 enum { SLICES = 201, ROUNDS = 20000, PUMPS = 4 };

@@ -7,9 +7,9 @@
  * same kind of thing. Returning to another place costs a mispredicted return, some 10 ns.
  */
 #include "base/clock.h"
+#include "base/ctx.h"
 #include "base/require.h"
 #include "micro.h"
-#include "task/ctx.h"
 #include "task/stack.h"
 
 enum { TRIPS = 100000 };

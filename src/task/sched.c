@@ -12,12 +12,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/ctx.h"
 #include "base/fiber.h"
 #include "base/handle.h"
 #include "base/require.h"
 #include "base/watchdog.h"
 #include "task/core.h"
-#include "task/ctx.h"
 #include "task/handle.h"
 #include "task/loan.h"
 

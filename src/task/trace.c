@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <unwind.h>
 
+#include "base/ctx.h"
 #include "base/self.h"
 #include "task/core.h"
-#include "task/ctx.h"
 
 struct walk {
     void **pc;

@@ -2,8 +2,8 @@
 /* coro -- mechanism; the contract is in coro.h. */
 #include "support/coro.h"
 
+#include "base/ctx.h"
 #include "check.h"
-#include "task/ctx.h"
 
 static struct wi_stack_pool pool;
 static struct wi_fiber main_fiber;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What survives a switch of contexts, what does not, and what a debugger sees of one. */
-#include "task/ctx.h"
+#include "base/ctx.h"
 
 #include <signal.h>
 #include <stdint.h>

@@ -18,8 +18,8 @@
  *
  * Sanitizers and valgrind must be told of every switch; that is base/fiber.h, and is not done here.
  */
-#ifndef WI_TASK_CTX_H
-#define WI_TASK_CTX_H
+#ifndef WI_BASE_CTX_H
+#define WI_BASE_CTX_H
 
 /* Saves the running context in *save and goes on with `load`; returns when somebody loads *save. */
 void wi_ctx_switch(void **save, void *load);
@@ -76,4 +76,4 @@ void wi_ctx_visit(const void *sp, void (*fn)(void *arg), void *arg);
 /* The code of the outermost frame of every context, where unwinders end. */
 extern const char wi_ctx_start[], wi_ctx_start_end[];
 
-#endif /* WI_TASK_CTX_H */
+#endif /* WI_BASE_CTX_H */
