@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * world -- what one seed decides: time, events, nodes, and which core goes next.
+ *
+ *     core A: enter --wait--> world: due events run -> who is ready? --hand over--> core B: enter ...
+ *                                    nobody: time jumps to the next event or limit
+ *                                    nor anything to jump to: all are told that nothing will come
+ *
+ * Cores are coroutines of one thread; the first one runs on the caller's own stack. A core runs from
+ * one `enter` to the next, and only there another may go on, so a world is one sequence of steps. Of
+ * several cores that are ready the one that waited longest goes first, or, by `preempt`, any.
+ *
+ * Time begins at WI_SIM_BIRTH. It passes a little with every step and every look at the clock, so a
+ * loop that waits for the clock alone ends; else it jumps.
+ *
+ * An event is embedded in its owner and set at most once. Events of one instant run in the order in
+ * which they were set. They run on the stack of whichever core waits, with no core current.
+ *
+ * The world owns its nodes (node.h); it lives from the opening of its first core to the close of it.
+ */
+#ifndef WI_BACKEND_SIM_WORLD_H
+#define WI_BACKEND_SIM_WORLD_H
+
+#include "backend/sim/choice.h"
+#include "backend/sim/faults.h"
+#include "base/coro.h"
+#include "base/list.h"
+#include "weir/time.h"
+
+struct wi_core;
+struct wi_sim_core;
+struct wi_sim_node;
+struct wi_sim_world;
+
+#define WI_SIM_BIRTH WEIR_SEC
+#define WI_SIM_STEP_NS 500 /* what a step takes, and ... */
+#define WI_SIM_LOOK_NS 25  /* ... a look at the clock */
+
+enum { WI_SIM_NODES_MAX = 64 };
+
+struct wi_sim_event {
+    weir_ns at;
+    uint64_t order;
+    size_t place; /* in the heap, from 1; 0: not set */
+    void (*fn)(struct wi_sim_world *world, struct wi_sim_event *event);
+};
+
+struct wi_sim_world {
+    weir_ns now;
+    struct wi_sim_event **heap; /* a binary heap from index 1 */
+    size_t events, heap_room;
+    uint64_t orders;
+    struct wi_choices choices;
+    struct wi_sim_faults faults;
+    uint64_t seed;
+    struct wi_sim_node *node[WI_SIM_NODES_MAX];
+    unsigned node_count;
+    struct wi_list cores; /* struct wi_sim_core; who waited longest comes first */
+    struct wi_sim_core *running;
+    struct wi_coro *dead; /* has ended; whoever arrives closes it */
+    void (*buried)(struct wi_sim_world *world, struct wi_coro *coro); /* or gets it */
+    void *user;                                                       /* of who made the world */
+    uint64_t hash; /* of all that could be observed */
+    uint64_t steps;
+    uint64_t injected; /* faults, all told */
+    bool ended;        /* nothing will ever come: seen, and told to all */
+};
+
+/* A world of no nodes; `faults` as wi_sim_faults_read. 0, -ENOMEM or -EINVAL, and `why` says it. */
+int wi_sim_world_open(struct wi_sim_world **out, uint64_t seed, const char *faults,
+                      struct wi_why *why);
+
+/* Frees it and its nodes. No core is left. */
+void wi_sim_world_close(struct wi_sim_world *world);
+
+/* ---- events ---- */
+
+/* Sets an event, in place of where it was set before; an instant in the past is now. */
+void wi_sim_event_set(struct wi_sim_world *world, struct wi_sim_event *event, weir_ns at);
+void wi_sim_event_clear(struct wi_sim_world *world, struct wi_sim_event *event);
+
+static inline bool wi_sim_event_is_set(const struct wi_sim_event *event)
+{
+    return event->place > 0;
+}
+
+/* ---- steps ---- */
+
+/* Ends the step of the running core: returns once it is its turn again, and it was kicked or `until`,
+ * in the world's time, has come. */
+void wi_sim_wait(struct wi_sim_core *core, weir_ns until);
+
+/* The running core is over, and so is its coroutine unless it is the first: does not return then. */
+void wi_sim_leave(struct wi_sim_core *core);
+
+/* ---- what may be observed ---- */
+
+/* Takes note of something that happened: the hash of the world says so from now on. */
+static inline void wi_sim_note(struct wi_sim_world *world, uint64_t what, uint64_t value)
+{
+    world->hash = wi_sim_mix(world->hash ^ what * UINT64_C(0x9E3779B97F4A7C15) ^ value);
+}
+
+/* Of bytes. */
+uint64_t wi_sim_digest(const void *bytes, size_t len);
+
+/* Whether a fault of these odds strikes; counted. */
+static inline bool wi_sim_fault(struct wi_sim_world *world, enum wi_sim_family family, wi_odds odds)
+{
+    bool strikes = wi_chance(&world->choices, family, odds);
+    if (__builtin_expect(strikes, 0))
+        world->injected++;
+    return strikes;
+}
+
+#endif /* WI_BACKEND_SIM_WORLD_H */
