@@ -11,7 +11,8 @@ WEIR_BEGIN
 enum weir_backend {
     WEIR_BACKEND_AUTO, /* io_uring if it works here, else epoll */
     WEIR_BACKEND_URING,
-    WEIR_BACKEND_EPOLL
+    WEIR_BACKEND_EPOLL,
+    WEIR_BACKEND_SIM /* no kernel at all: see weir/sim.h */
 };
 
 enum weir_log_level {
@@ -143,7 +144,7 @@ struct weir_caps {
 /* What the calling task's core runs on. 0, or -EPERM outside the runtime. */
 WEIR_API int weir_caps(struct weir_caps *out);
 
-/* "uring", "epoll" or "auto"; "?" for what is none. Static. Any thread. */
+/* "uring", "epoll", "sim" or "auto"; "?" for what is none. Static. Any thread. */
 WEIR_API const char *weir_backend_name(enum weir_backend backend);
 
 WEIR_END

@@ -212,7 +212,17 @@ struct wi_ctl {
 
 enum { WI_CHAIN_MAX = 16 };
 
+/* Whether it succeeded in full, so that what is linked behind it begins; as io_uring has it. */
+static inline bool wi_req_succeeded(const struct wi_req *req, ssize_t res)
+{
+    bool in_full = req->opcode == WI_OP_READ || req->opcode == WI_OP_WRITE ||
+                   ((req->opcode == WI_OP_RECV || req->opcode == WI_OP_SEND) &&
+                    (req->msg_flags & MSG_WAITALL) != 0);
+    return in_full ? res == (ssize_t)req->len : res >= 0;
+}
+
 struct wi_backend;
+struct wi_sim_node;
 
 struct wi_backend_ops {
     int (*stage)(struct wi_backend *be, uint64_t token, const struct wi_req *req);
@@ -239,6 +249,7 @@ struct wi_backend {
     struct weir_caps caps;
     int wake_fd; /* a POLL on it, kept armed by the engine, is what `wake` completes */
     bool more;   /* set by each enter: another one might find completions at once */
+    bool never;  /* set by an enter: nothing will ever come, it knows. Simulation alone does */
     char *area;  /* where completions with WI_CQE_DATA have their bytes, or NULL */
     uint32_t area_bytes;
     uint64_t overflows; /* enters that found more completions than the kernel's queue holds */
@@ -251,6 +262,9 @@ struct wi_backend_config {
     unsigned sq_entries;   /* ring size; 0: the default */
     unsigned cq_entries;   /* completions that fit; 0: four times sq_entries, at least 256 */
     unsigned features_off; /* WEIR_CAP_* bits that must not be used, to exercise the fallbacks */
+    struct wi_sim_node *sim_node; /* what a simulated core runs on; NULL: a world of its own ... */
+    uint64_t sim_seed;            /* ... of this seed ... */
+    const char *sim_faults;       /* ... and these faults (sim/faults.h) */
 };
 
 /* Why a backend could not be opened, for a person: names the thing, the value and the limit. */
@@ -268,5 +282,7 @@ int wi_uring_open(struct wi_backend **out, const struct wi_backend_config *confi
                   struct wi_why *why);
 int wi_epoll_open(struct wi_backend **out, const struct wi_backend_config *config,
                   struct wi_why *why);
+int wi_sim_open(struct wi_backend **out, const struct wi_backend_config *config,
+                struct wi_why *why);
 
 #endif /* WI_BACKEND_BACKEND_H */

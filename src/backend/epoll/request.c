@@ -155,23 +155,6 @@ static void report(struct wi_epoll_sink *sink, uint64_t token, int32_t res, uint
     sink->out[sink->count++] = (struct wi_cqe){.token = token, .res = res, .flags = flags};
 }
 
-/* In full, so that what is linked behind it may begin; the rules are those of io_uring. */
-static bool succeeded(const struct wi_epoll_request *r, ssize_t res)
-{
-    switch (r->req.opcode) {
-    case WI_OP_RECV:
-    case WI_OP_SEND:
-        if ((r->req.msg_flags & MSG_WAITALL) == 0)
-            return res >= 0;
-        return res == (ssize_t)r->req.len;
-    case WI_OP_READ:
-    case WI_OP_WRITE:
-        return res == (ssize_t)r->req.len;
-    default:
-        return res >= 0;
-    }
-}
-
 /* The next one of the chain: its turn has come, or it will never come. */
 static void pass_on(struct wi_epoll *e, struct wi_epoll_request *then, bool success)
 {
@@ -196,7 +179,7 @@ static void complete(struct wi_epoll *e, struct wi_epoll_request *r, ssize_t res
             ((struct wi_epoll_word *)r->req.word)->requests--;
     }
     if (r->then != NULL)
-        pass_on(e, r->then, succeeded(r, res));
+        pass_on(e, r->then, wi_req_succeeded(&r->req, res));
     report(sink, r->token, (int32_t)res, 0);
     wi_list_remove(&r->active);
     wi_epoll_pool_give(&e->requests, r);

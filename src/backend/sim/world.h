@@ -6,17 +6,17 @@
  *                                    nobody: time jumps to the next event or limit
  *                                    nor anything to jump to: all are told that nothing will come
  *
- * Cores are coroutines of one thread; the first one runs on the caller's own stack. A core runs from
- * one `enter` to the next, and only there another may go on, so a world is one sequence of steps. Of
- * several cores that are ready the one that waited longest goes first, or, by `preempt`, any.
+ * Strands, one for each core, are coroutines of one thread; the first runs on the caller's own stack.
+ * A core runs from one `enter` to the next, and only there another may go on, so a world is one
+ * sequence of steps. Of several strands that are ready the one that waited longest goes first, or, by `preempt`, any.
  *
  * Time begins at WI_SIM_BIRTH. It passes a little with every step and every look at the clock, so a
  * loop that waits for the clock alone ends; else it jumps.
  *
  * An event is embedded in its owner and set at most once. Events of one instant run in the order in
- * which they were set. They run on the stack of whichever core waits, with no core current.
+ * which they were set. They run on the stack of whichever strand waits, with no core current.
  *
- * The world owns its nodes (node.h); it lives from the opening of its first core to the close of it.
+ * The world owns its nodes (node.h); it is its maker's.
  */
 #ifndef WI_BACKEND_SIM_WORLD_H
 #define WI_BACKEND_SIM_WORLD_H
@@ -28,7 +28,6 @@
 #include "weir/time.h"
 
 struct wi_core;
-struct wi_sim_core;
 struct wi_sim_node;
 struct wi_sim_world;
 
@@ -45,6 +44,16 @@ struct wi_sim_event {
     void (*fn)(struct wi_sim_world *world, struct wi_sim_event *event);
 };
 
+/* Something that runs by itself: the thread of a core. */
+struct wi_sim_strand {
+    struct wi_list link; /* in world->strands */
+    struct wi_coro coro;
+    struct wi_core *self; /* wi_core_self of it, while another one runs */
+    weir_ns until;        /* it waits so long, in the world's time, or until it is kicked */
+    bool kicked;
+    bool told; /* that nothing will ever come */
+};
+
 struct wi_sim_world {
     weir_ns now;
     struct wi_sim_event **heap; /* a binary heap from index 1 */
@@ -55,15 +64,15 @@ struct wi_sim_world {
     uint64_t seed;
     struct wi_sim_node *node[WI_SIM_NODES_MAX];
     unsigned node_count;
-    struct wi_list cores; /* struct wi_sim_core; who waited longest comes first */
-    struct wi_sim_core *running;
-    struct wi_coro *dead; /* has ended; whoever arrives closes it */
-    void (*buried)(struct wi_sim_world *world, struct wi_coro *coro); /* or gets it */
-    void *user;                                                       /* of who made the world */
-    uint64_t hash; /* of all that could be observed */
+    struct wi_list strands; /* who waited longest comes first */
+    struct wi_sim_strand *running;
+    struct wi_sim_strand first; /* the caller's own stack */
+    struct wi_sim_strand *dead; /* has left, on its own stack still: whoever goes on buries it */
+    const void *thread;         /* an address that no other thread has */
+    void *user;                 /* of who made the world */
+    uint64_t hash;              /* of all that could be observed */
     uint64_t steps;
     uint64_t injected; /* faults, all told */
-    bool ended;        /* nothing will ever come: seen, and told to all */
 };
 
 /* A world of no nodes; `faults` as wi_sim_faults_read. 0, -ENOMEM or -EINVAL, and `why` says it. */
@@ -86,12 +95,24 @@ static inline bool wi_sim_event_is_set(const struct wi_sim_event *event)
 
 /* ---- steps ---- */
 
-/* Ends the step of the running core: returns once it is its turn again, and it was kicked or `until`,
- * in the world's time, has come. */
-void wi_sim_wait(struct wi_sim_core *core, weir_ns until);
+/* Makes a strand that runs body(arg), which ends by wi_sim_leave. -ENOMEM. */
+int wi_sim_strand_open(struct wi_sim_world *world, struct wi_sim_strand *strand, size_t stack_bytes,
+                       void (*body)(void *arg), void *arg);
 
-/* The running core is over, and so is its coroutine unless it is the first: does not return then. */
-void wi_sim_leave(struct wi_sim_core *core);
+/* Takes a strand that does not run out of the world, and its stack from under it. */
+void wi_sim_strand_close(struct wi_sim_strand *strand);
+
+/* Ends the step of the running strand: returns once it is its turn again, and it was kicked or
+ * `until`, in the world's time, has come. False: nothing will ever come, and everybody is told so. */
+bool wi_sim_wait(struct wi_sim_world *world, weir_ns until);
+
+/* The running strand, not the first, is over; its memory is good until somebody else has gone on. */
+_Noreturn void wi_sim_leave(struct wi_sim_world *world);
+
+static inline void wi_sim_kick(struct wi_sim_strand *strand)
+{
+    strand->kicked = true;
+}
 
 /* ---- what may be observed ---- */
 

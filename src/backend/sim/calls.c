@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* calls -- what answers at once: `try` and `ctl` of a simulated core. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "backend/sim/core.h"
+#include "backend/sim/socket.h"
+#include "base/require.h"
+
+ssize_t wi_sim_try(struct wi_backend *be, const struct wi_req *req)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    struct wi_sim_file *file = wi_sim_fd_file(core->node, req->fd);
+    if (file == NULL)
+        return -EBADF;
+    if (req->opcode == WI_OP_READ)
+        return wi_sim_storage_try(core, file, req);
+    return file->ops->attempt(file, core, req);
+}
+
+static int make_socket(struct wi_sim_node *node, const struct wi_ctl *ctl)
+{
+    struct wi_sim_file *file;
+    int rc = wi_sim_socket_new(node, ctl->a, ctl->b, ctl->c, &file);
+    if (rc < 0)
+        return rc;
+    rc = wi_sim_fd_new(node, file);
+    if (rc < 0)
+        wi_sim_file_drop(file);
+    return rc;
+}
+
+static int adopt(struct wi_sim_file *file)
+{
+    switch (file->kind) {
+    case WI_SIM_SOCKET:
+    case WI_SIM_LISTENER:
+        return WI_FD_SOCKET | WI_FD_AWAITED;
+    case WI_SIM_DISK_FILE:
+        return WI_FD_SEEKS;
+    default:
+        return WI_FD_AWAITED;
+    }
+}
+
+static int of_file(const struct wi_sim_core *core, const struct wi_ctl *ctl)
+{
+    struct wi_sim_file *file = wi_sim_fd_file(core->node, ctl->fd);
+    if (file == NULL)
+        return -EBADF;
+    if (ctl->what == WI_CTL_ADOPT)
+        return adopt(file);
+    if (ctl->what == WI_CTL_FILE)
+        return wi_sim_storage_check(file);
+    if (file->kind != WI_SIM_SOCKET && file->kind != WI_SIM_LISTENER)
+        return -ENOTSOCK;
+    return wi_sim_socket_ctl(file, ctl);
+}
+
+int wi_sim_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    switch (ctl->what) {
+    case WI_CTL_SOCKET:
+        return make_socket(core->node, ctl);
+    case WI_CTL_CLOSE:
+    case WI_CTL_ABANDON:
+        return wi_sim_fd_close(core->node, ctl->fd);
+    case WI_CTL_STATPATH:
+        return wi_sim_unix_stat(core->node, ctl->mem, ctl->aux);
+    case WI_CTL_UNLINK:
+        return wi_sim_unix_unlink(core->node, ctl->mem);
+    case WI_CTL_RAW:
+        return -EOPNOTSUPP;
+    default:
+        return of_file(core, ctl);
+    }
+}

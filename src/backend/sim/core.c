@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* core -- the seam of a simulated core: staging, entering, opening, closing; the drawing is in core.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strerrorname_np */
+#endif
+#include "backend/sim/core.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/sim/socket.h"
+#include "base/require.h"
+#include "base/self.h"
+
+enum { CQ_ENTRIES_MIN = 256, SQ_ENTRIES = 256 };
+
+/* ---- staging ---- */
+
+static bool refuses(struct wi_sim_core *core)
+{
+    return wi_sim_fault(core->world, WI_SIM_RING, core->world->faults.queue_full);
+}
+
+static int sim_chain(struct wi_backend *be, const uint64_t *token, const struct wi_req *const *req,
+                     unsigned count)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    struct wi_sim_request *first = NULL;
+    wi_assert(count > 0 && (count == 1 || count <= be->chain_max));
+    if (refuses(core))
+        return -EAGAIN;
+    for (unsigned i = count; i-- > 0;) {
+        struct wi_sim_request *r = wi_sim_request_new(core, token[i]);
+        WEIR_REQUIRE(r != NULL && wi_sim_request_enlist(r, req[i]) == 0,
+                     "simulation: no memory for a request");
+        r->then = first;
+        first = r;
+    }
+    wi_sim_request_release(first);
+    return 0;
+}
+
+static int sim_stage(struct wi_backend *be, uint64_t token, const struct wi_req *req)
+{
+    return sim_chain(be, &token, &req, 1);
+}
+
+static int sim_cancel(struct wi_backend *be, uint64_t token)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    if (refuses(core))
+        return -EAGAIN;
+    struct wi_sim_request *r = wi_sim_request_new(core, token | WI_TOKEN_CANCEL);
+    WEIR_REQUIRE(r != NULL, "simulation: no memory for a cancel");
+    wi_sim_request_release(r);
+    return 0;
+}
+
+/* ---- entering ---- */
+
+static uint64_t count_of(const struct wi_list *list)
+{
+    uint64_t count = 0;
+    for (const struct wi_list *at = list->next; at != list; at = at->next)
+        count++;
+    return count;
+}
+
+/* In order; by the fault only the first ones, and the rest next time. */
+static void submit(struct wi_sim_core *core)
+{
+    struct wi_sim_world *world = core->world;
+    uint64_t most = UINT64_MAX;
+    if (!wi_list_empty(&core->staged) &&
+        wi_sim_fault(world, WI_SIM_RING, world->faults.enter_short))
+        most = wi_choose(&world->choices, WI_SIM_RING, count_of(&core->staged));
+    for (struct wi_list *link; most > 0 && (link = wi_list_pop_front(&core->staged)) != NULL;
+         most--)
+        wi_sim_request_begin(wi_container_of(link, struct wi_sim_request, queue));
+}
+
+/* Until when, by the world's time, an enter may wait. */
+static weir_ns limit_of(struct wi_sim_core *core, weir_ns until)
+{
+    struct wi_sim_world *world = core->world;
+    if (until == WI_ENTER_NOW || core->due_count > 0 || !wi_list_empty(&core->staged))
+        return world->now;
+    weir_ns at = wi_sim_node_when(core->node, until);
+    if (at == WEIR_FOREVER || at <= world->now)
+        return at;
+    return at + wi_choose_between(&world->choices, WI_SIM_SCHEDULE, 0, world->faults.timer_late_ns);
+}
+
+static int interrupted(struct wi_sim_core *core)
+{
+    static const int errors[] = {-EINTR, -EAGAIN, -EBUSY};
+    struct wi_sim_world *world = core->world;
+    if (!wi_sim_fault(world, WI_SIM_RING, world->faults.enter_error))
+        return 0;
+    (void)wi_sim_wait(world, world->now);
+    return errors[wi_choose(&world->choices, WI_SIM_RING, sizeof errors / sizeof *errors)];
+}
+
+static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    int rc = interrupted(core);
+    if (rc < 0) {
+        be->more = core->due_count > 0;
+        return rc;
+    }
+    submit(core);
+    be->never = !wi_sim_wait(core->world, limit_of(core, until));
+    unsigned count = wi_sim_due_deliver(core, out, max);
+    be->more = core->due_count > 0 || !wi_list_empty(&core->staged);
+    return (int)count;
+}
+
+/* Nobody outside the simulation has a part in it: what came from there no seed could tell. */
+static void sim_wake(struct wi_backend *be)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    WEIR_REQUIRE(core->world->thread == (const void *)&wi_core_self,
+                 "simulation: woken by a thread that is no part of it");
+    core->rang = true;
+    wi_sim_kick(core->strand);
+    wi_sim_file_kick(&core->wake, POLLIN);
+}
+
+/* ---- descriptors, clock, entropy ---- */
+
+static int sim_attach(struct wi_backend *be, int fd, void **word)
+{
+    *word = wi_sim_fd_file(wi_sim_core_of(be)->node, fd);
+    return 0;
+}
+
+static void sim_detach(struct wi_backend *be, int fd, void *word)
+{
+    (void)be, (void)fd, (void)word;
+}
+
+static weir_ns sim_now(struct wi_backend *be)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    core->world->now += WI_SIM_LOOK_NS;
+    return wi_sim_node_clock(core->node);
+}
+
+static uint64_t sim_entropy(struct wi_backend *be)
+{
+    return wi_choose_bits(&wi_sim_core_of(be)->world->choices, WI_SIM_USER);
+}
+
+static int sim_watch(struct wi_backend *be, int epoll_fd)
+{
+    (void)be, (void)epoll_fd;
+    return -EOPNOTSUPP; /* nothing real tells what happens here */
+}
+
+/* ---- the wake-up as a file ---- */
+
+static uint32_t wake_state(struct wi_sim_file *file)
+{
+    return wi_container_of(file, struct wi_sim_core, wake)->rang ? POLLIN : 0;
+}
+
+static ssize_t wake_attempt(struct wi_sim_file *file, struct wi_sim_core *core,
+                            const struct wi_req *req)
+{
+    (void)file, (void)core, (void)req;
+    return -ENOTSOCK;
+}
+
+static void wake_release(struct wi_sim_file *file)
+{
+    (void)file; /* a part of the core */
+}
+
+static const struct wi_sim_file_ops wake_ops = {
+    .state = wake_state, .attempt = wake_attempt, .release = wake_release};
+
+/* ---- opening, closing ---- */
+
+static void free_list(struct wi_list *list, size_t at)
+{
+    for (struct wi_list *link; (link = wi_list_pop_front(list)) != NULL;)
+        free((char *)link - at);
+}
+
+void wi_sim_core_discard(struct wi_sim_core *core)
+{
+    struct wi_sim_world *world = core->world;
+    for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
+        struct wi_sim_request *r = wi_container_of(at, struct wi_sim_request, all);
+        wi_sim_event_clear(world, &r->event);
+        wi_list_remove(&r->queue);
+        if (r->file != NULL)
+            wi_sim_file_drop(r->file);
+        wi_sim_held_let_go(r);
+    }
+    free_list(&core->requests, offsetof(struct wi_sim_request, all));
+    free_list(&core->spare, offsetof(struct wi_sim_request, all));
+    free_list(&core->due, offsetof(struct wi_sim_due, link));
+    free_list(&core->spare_due, offsetof(struct wi_sim_due, link));
+    if (core->base.wake_fd >= 0)
+        (void)wi_sim_fd_close(core->node, core->base.wake_fd);
+    core->node->cores--;
+    free(core->slot);
+    free(core->base.area);
+    if (core->own_world)
+        wi_sim_world_close(world);
+    free(core);
+}
+
+static void sim_close(struct wi_backend *be)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    wi_assert(wi_list_empty(&core->requests) && core->due_count == 0);
+    WEIR_REQUIRE(wi_sim_area_is_whole(core), "simulation: received bytes were never given back");
+    wi_sim_core_discard(core);
+}
+
+static void sim_abandon(struct wi_backend *be)
+{
+    wi_sim_core_discard(wi_sim_core_of(be));
+}
+
+static const struct wi_backend_ops sim_ops = {
+    .stage = sim_stage,
+    .chain = sim_chain,
+    .cancel = sim_cancel,
+    .enter = sim_enter,
+    .try = wi_sim_try,
+    .give = wi_sim_area_give,
+    .ctl = wi_sim_ctl,
+    .attach = sim_attach,
+    .detach = sim_detach,
+    .wake = sim_wake,
+    .now = sim_now,
+    .entropy = sim_entropy,
+    .watch = sim_watch,
+    .close = sim_close,
+    .abandon = sim_abandon,
+};
+
+/* What this kernel has; by the fault less, each. */
+static void choose_caps(struct wi_sim_core *core, const struct wi_backend_config *config)
+{
+    struct wi_sim_world *world = core->world;
+    struct wi_backend *be = &core->base;
+    unsigned off = config->features_off;
+    if (wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor))
+        off |= WEIR_CAP_BUFFER_RING;
+    be->chain_max = wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor) ? 1 : WI_CHAIN_MAX;
+    core->no_cache = wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor);
+    be->caps.backend = WEIR_BACKEND_SIM;
+    be->caps.features = WEIR_CAP_BUFFER_RING & ~off;
+    be->caps.sq_entries = config->sq_entries > 0 ? config->sq_entries : SQ_ENTRIES;
+    unsigned cq = config->cq_entries > 0 ? config->cq_entries : be->caps.sq_entries * 4;
+    be->caps.cq_entries = cq > CQ_ENTRIES_MIN || config->cq_entries > 0 ? cq : CQ_ENTRIES_MIN;
+}
+
+/* A part of what is opened exists. */
+static int refuse(struct wi_sim_core *core, struct wi_why *why, int error)
+{
+    (void)snprintf(why->text, sizeof why->text, "simulation: %s", strerrorname_np(-error));
+    wi_sim_core_discard(core);
+    return error;
+}
+
+static struct wi_sim_core *core_new(struct wi_sim_node *node, bool own_world)
+{
+    struct wi_sim_core *core = calloc(1, sizeof *core);
+    if (core == NULL)
+        return NULL;
+    core->base.ops = &sim_ops;
+    core->base.wake_fd = -1;
+    core->world = node->world;
+    core->node = node;
+    core->strand = node->world->running;
+    core->own_world = own_world;
+    node->cores++;
+    wi_list_init(&core->staged);
+    wi_list_init(&core->requests);
+    wi_list_init(&core->spare);
+    wi_list_init(&core->due);
+    wi_list_init(&core->spare_due);
+    wi_sim_file_init(&core->wake, node, &wake_ops, WI_SIM_WAKE);
+    return core;
+}
+
+static int open_node(struct wi_sim_node **out, const struct wi_backend_config *config,
+                     struct wi_why *why)
+{
+    struct wi_sim_world *world;
+    int rc = wi_sim_world_open(&world, config->sim_seed, config->sim_faults, why);
+    if (rc < 0)
+        return rc;
+    *out = wi_sim_node_new(world, NULL);
+    if (*out != NULL)
+        return 0;
+    wi_sim_world_close(world);
+    (void)snprintf(why->text, sizeof why->text, "simulation: no memory for a node");
+    return -ENOMEM;
+}
+
+int wi_sim_open(struct wi_backend **out, const struct wi_backend_config *config, struct wi_why *why)
+{
+    struct wi_sim_node *node = config->sim_node;
+    int rc = node != NULL ? 0 : open_node(&node, config, why);
+    if (rc < 0)
+        return rc;
+    struct wi_sim_core *core = core_new(node, config->sim_node == NULL);
+    if (core == NULL) {
+        if (config->sim_node == NULL)
+            wi_sim_world_close(node->world);
+        (void)snprintf(why->text, sizeof why->text, "simulation: no memory for a core");
+        return -ENOMEM;
+    }
+    choose_caps(core, config);
+    rc = wi_sim_fd_new(node, &core->wake);
+    if (rc < 0)
+        return refuse(core, why, rc);
+    core->base.wake_fd = rc;
+    if (core->base.caps.features & WEIR_CAP_BUFFER_RING) {
+        core->base.area_bytes = WI_SIM_AREA_PARTS * WI_SIM_AREA_PART_BYTES;
+        core->base.area = malloc(core->base.area_bytes);
+        if (core->base.area == NULL)
+            return refuse(core, why, -ENOMEM);
+    }
+    wi_standing_init(&core->base.standing);
+    *out = &core->base;
+    return 0;
+}

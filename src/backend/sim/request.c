@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* request -- the life of one request on a simulated core; the drawing is in core.h. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/sim/core.h"
+#include "base/require.h"
+
+/* What one system call moves at most (MAX_RW_COUNT of the kernel, see write(2)). */
+#define TRANSFER_MAX 0x7ffff000u
+
+enum { SLOTS_FIRST = 64 };
+
+struct wi_sim_request *wi_sim_request_new(struct wi_sim_core *core, uint64_t token)
+{
+    struct wi_list *spare = wi_list_pop_front(&core->spare);
+    struct wi_sim_request *r =
+        spare != NULL ? wi_container_of(spare, struct wi_sim_request, all) : malloc(sizeof *r);
+    if (r == NULL)
+        return NULL;
+    *r = (struct wi_sim_request){.core = core, .token = token, .state = WI_SIM_LINKED};
+    wi_list_init(&r->queue);
+    wi_list_push_back(&core->requests, &r->all);
+    return r;
+}
+
+void wi_sim_request_free(struct wi_sim_request *r)
+{
+    wi_list_remove(&r->all);
+    wi_list_push_back(&r->core->spare, &r->all);
+}
+
+static int make_slots(struct wi_sim_core *core, uint32_t wanted)
+{
+    uint32_t slots = core->slots > 0 ? core->slots : SLOTS_FIRST;
+    while (slots <= wanted)
+        slots *= 2;
+    struct wi_sim_request **slot = realloc(core->slot, slots * sizeof(struct wi_sim_request *));
+    if (slot == NULL)
+        return -ENOMEM;
+    memset(slot + core->slots, 0, (slots - core->slots) * sizeof(struct wi_sim_request *));
+    core->slot = slot;
+    core->slots = slots;
+    return 0;
+}
+
+int wi_sim_request_enlist(struct wi_sim_request *r, const struct wi_req *req)
+{
+    struct wi_sim_core *core = r->core;
+    uint32_t slot = wi_token_slot(r->token);
+    wi_assert((r->token & WI_TOKEN_CANCEL) == 0 && req->opcode < WI_OP_COUNT);
+    if (slot >= core->slots && make_slots(core, slot) < 0)
+        return -ENOMEM;
+    WEIR_REQUIRE(core->slot[slot] == NULL,
+                 "simulation: slot %u is used again before its last completion", (unsigned)slot);
+    core->slot[slot] = r;
+    r->req = *req;
+    if (r->req.len > TRANSFER_MAX)
+        r->req.len = TRANSFER_MAX;
+    wi_sim_held_begin(r);
+    return 0;
+}
+
+void wi_sim_request_release(struct wi_sim_request *r)
+{
+    r->state = WI_SIM_STAGED;
+    wi_list_push_back(&r->core->staged, &r->queue);
+}
+
+/* ---- ends ---- */
+
+/* Leaves its file; who stood behind it may go on with what the file has. */
+static void leave_file(struct wi_sim_request *r)
+{
+    struct wi_sim_file *file = r->file;
+    if (file == NULL)
+        return;
+    r->file = NULL;
+    wi_list_remove(&r->queue);
+    wi_sim_file_drop(file);
+}
+
+static void pass_on(struct wi_sim_request *then, bool success)
+{
+    then->state = WI_SIM_STAGED;
+    if (success)
+        wi_sim_request_begin(then);
+    else
+        wi_sim_request_end(then, -ECANCELED);
+}
+
+void wi_sim_request_end(struct wi_sim_request *r, ssize_t res)
+{
+    struct wi_sim_request *then = r->then;
+    leave_file(r);
+    r->state = WI_SIM_DONE;
+    wi_sim_due_add(r->core, r, r->token, (int32_t)res, 0);
+    if (then != NULL)
+        pass_on(then, wi_req_succeeded(&r->req, res));
+}
+
+/* One of several completions, or, by the fault, the last. False: it was. */
+static bool report(struct wi_sim_request *r, int32_t res, uint32_t flags)
+{
+    struct wi_sim_world *world = r->core->world;
+    bool last = wi_sim_fault(world, WI_SIM_RING, world->faults.multi_end);
+    if (last) {
+        leave_file(r);
+        r->state = WI_SIM_DONE;
+    }
+    wi_sim_due_add(r->core, r, r->token, res, flags | (last ? 0 : WI_CQE_MORE));
+    return !last;
+}
+
+/* ---- at a file ---- */
+
+static void report_poll(struct wi_sim_request *r, uint32_t seen)
+{
+    if (r->file == &r->core->wake)
+        r->core->rang = false;
+    if ((r->req.flags & WI_REQ_MULTI) == 0)
+        wi_sim_request_end(r, (ssize_t)seen);
+    else if (r->due != NULL)
+        r->due->cqe.res |= (int32_t)seen; /* one that is not given out says it all */
+    else
+        (void)report(r, (int32_t)seen, 0);
+}
+
+static uint32_t poll_mask(const struct wi_sim_request *r)
+{
+    return r->req.events | POLLERR | POLLHUP;
+}
+
+static void accept_many(struct wi_sim_request *r)
+{
+    ssize_t res;
+    do {
+        res = r->file->ops->attempt(r->file, r->core, &r->req);
+        if (res == -EAGAIN)
+            return;
+        if (res < 0) {
+            wi_sim_request_end(r, res);
+            return;
+        }
+    } while (report(r, (int32_t)res, 0));
+}
+
+static void receive_many(struct wi_sim_request *r)
+{
+    struct wi_sim_core *core = r->core;
+    struct wi_sim_world *world = core->world;
+    struct wi_req req = r->req;
+    uint32_t at;
+    ssize_t res;
+    do {
+        bool full = (req.len = wi_sim_area_room(core, &at)) == 0;
+        if ((r->file->ops->state(r->file) & (POLLIN | POLLERR | POLLHUP)) == 0)
+            return;
+        if (full || wi_sim_fault(world, WI_SIM_RING, world->faults.no_buffers)) {
+            wi_sim_request_end(r, -ENOBUFS);
+            return;
+        }
+        req.mem = core->base.area + at;
+        res = r->file->ops->attempt(r->file, core, &req);
+        if (res == -EAGAIN)
+            return;
+        if (res <= 0) {
+            wi_sim_request_end(r, res);
+            return;
+        }
+        wi_sim_area_take(core, at, (uint32_t)res);
+    } while (report(r, (int32_t)res, WI_CQE_DATA | at << WI_CQE_AT_SHIFT));
+}
+
+static ssize_t attempt(struct wi_sim_request *r)
+{
+    struct wi_req rest = r->req;
+    rest.mem = r->sent > 0 ? (char *)rest.mem + r->sent : rest.mem;
+    rest.len -= r->sent;
+    wi_sim_held_open(r);
+    ssize_t res = r->file->ops->attempt(r->file, r->core, &rest);
+    wi_sim_held_shut(r);
+    return res;
+}
+
+static void transfer(struct wi_sim_request *r)
+{
+    ssize_t res = attempt(r);
+    if (res != -EAGAIN && res != -EINPROGRESS)
+        wi_sim_request_end(r, res);
+}
+
+static void send_all(struct wi_sim_request *r)
+{
+    while (r->sent < r->req.len) {
+        ssize_t res = attempt(r);
+        if (res == -EAGAIN)
+            return;
+        if (res < 0) {
+            wi_sim_request_end(r, r->sent > 0 ? (ssize_t)r->sent : res);
+            return;
+        }
+        r->sent += (uint32_t)res;
+    }
+    wi_sim_request_end(r, r->sent);
+}
+
+static void try_now(struct wi_sim_request *r)
+{
+    bool multi = (r->req.flags & WI_REQ_MULTI) != 0;
+    if (r->req.opcode == WI_OP_ACCEPT && multi)
+        accept_many(r);
+    else if (r->req.opcode == WI_OP_RECV && multi)
+        receive_many(r);
+    else if (r->req.opcode == WI_OP_SEND && (r->req.msg_flags & MSG_WAITALL) && r->req.len > 0)
+        send_all(r);
+    else
+        transfer(r);
+}
+
+void wi_sim_request_go_on(struct wi_sim_request *r, uint32_t events)
+{
+    if (r->req.opcode != WI_OP_POLL) {
+        try_now(r);
+        return;
+    }
+    uint32_t seen = r->file->ops->state(r->file) & poll_mask(r);
+    if (seen & events)
+        report_poll(r, seen);
+}
+
+/* ---- beginning ---- */
+
+static struct wi_list *queue_of(const struct wi_sim_request *r)
+{
+    switch (r->req.opcode) {
+    case WI_OP_POLL:
+        return &r->file->polls;
+    case WI_OP_RECV:
+    case WI_OP_ACCEPT:
+        return &r->file->reads;
+    default:
+        return &r->file->writes;
+    }
+}
+
+/* A connection in the making goes first: whatever is to be sent has to wait for it. */
+static void enqueue(struct wi_sim_request *r)
+{
+    if (r->req.opcode == WI_OP_CONNECT)
+        wi_list_push_front(queue_of(r), &r->queue);
+    else
+        wi_list_push_back(queue_of(r), &r->queue);
+    r->state = WI_SIM_WAITS;
+}
+
+static void begin_at_file(struct wi_sim_request *r)
+{
+    struct wi_sim_file *file = wi_sim_fd_file(r->core->node, r->req.fd);
+    if (file == NULL) {
+        wi_sim_request_end(r, -EBADF);
+        return;
+    }
+    wi_sim_file_hold(file);
+    r->file = file;
+    enqueue(r);
+    if (r->req.opcode == WI_OP_POLL) {
+        uint32_t seen = file->ops->state(file) & poll_mask(r);
+        if (seen != 0)
+            report_poll(r, seen);
+    } else if (queue_of(r)->next == &r->queue) {
+        try_now(r);
+    }
+}
+
+/* Which of the two completions comes first is the fault's. */
+static int stop(struct wi_sim_request *r)
+{
+    struct wi_sim_world *world = r->core->world;
+    switch (r->state) {
+    case WI_SIM_LINKED:
+    case WI_SIM_STAGED:
+        return -ENOENT;
+    case WI_SIM_DONE:
+        return wi_sim_fault(world, WI_SIM_RING, world->faults.cancel_late) ? -EALREADY : -ENOENT;
+    case WI_SIM_WORKS:
+        if (r->req.opcode == WI_OP_CALL)
+            return wi_sim_call_cancel(r);
+        if (wi_sim_fault(world, WI_SIM_RING, world->faults.cancel_late))
+            return -EALREADY;
+        wi_sim_event_clear(world, &r->event);
+        wi_sim_request_end(r, -ECANCELED);
+        return 0;
+    case WI_SIM_WAITS:
+        break;
+    }
+    struct wi_sim_file *file = r->file;
+    bool reads = queue_of(r) == &file->reads, writes = queue_of(r) == &file->writes;
+    wi_sim_file_hold(file);
+    /* Bytes that have left are a result, and it wins: its owner has to know of them. */
+    wi_sim_request_end(r, r->sent > 0 ? (ssize_t)r->sent : -ECANCELED);
+    wi_sim_file_kick(file, reads ? POLLIN : writes ? POLLOUT : 0); /* whoever stood behind it */
+    wi_sim_file_drop(file);
+    return 0;
+}
+
+static void carry_out_cancel(struct wi_sim_request *r)
+{
+    struct wi_sim_core *core = r->core;
+    struct wi_sim_world *world = core->world;
+    uint64_t token = r->token;
+    uint32_t slot = wi_token_slot(token);
+    struct wi_sim_request *target = slot < core->slots ? core->slot[slot] : NULL;
+    wi_sim_request_free(r);
+    if (target == NULL || target->token != (token & ~WI_TOKEN_CANCEL)) {
+        wi_sim_due_add(core, NULL, token, -ENOENT, 0);
+        return;
+    }
+    struct wi_sim_due *last =
+        core->due_count > 0 ? wi_container_of(core->due.prev, struct wi_sim_due, link) : NULL;
+    int res = stop(target);
+    wi_sim_due_add(core, NULL, token, res, 0);
+    if (res == 0 && wi_sim_fault(world, WI_SIM_RING, world->faults.reorder)) {
+        struct wi_list *own = core->due.prev;
+        wi_list_remove(own);
+        wi_list_push_front(last != NULL ? &last->link : &core->due, own);
+    }
+}
+
+void wi_sim_request_begin(struct wi_sim_request *r)
+{
+    if (r->token & WI_TOKEN_CANCEL) {
+        carry_out_cancel(r);
+        return;
+    }
+    switch (r->req.opcode) {
+    case WI_OP_NOP:
+        wi_sim_request_end(r, 0);
+        return;
+    case WI_OP_CALL:
+        wi_sim_call_begin(r);
+        return;
+    case WI_OP_READ:
+    case WI_OP_WRITE:
+    case WI_OP_FSYNC:
+    case WI_OP_OPEN:
+    case WI_OP_CLOSE:
+    case WI_OP_RENAME:
+    case WI_OP_UNLINK:
+    case WI_OP_STAT:
+        wi_sim_storage_begin(r);
+        return;
+    default:
+        begin_at_file(r);
+        return;
+    }
+}
