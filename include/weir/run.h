@@ -78,6 +78,8 @@ struct weir_opts {
     unsigned fault_report_off; /* 1: nothing is said of a task that overflows its stack */
     unsigned measure_stacks;   /* 1: the end of the run says in the log how deep tasks went */
     weir_ns stall_ns;          /* tasks that keep the core so long are reported; 0: none */
+    uint64_t sim_seed;         /* of a run on WEIR_BACKEND_SIM */
+    const char *sim_faults;    /* and what goes wrong there; see weir/sim.h. WEIR_SIM_FAULTS */
 };
 
 #define WEIR_OPTS(...) (&(struct weir_opts){.size = sizeof(struct weir_opts), __VA_ARGS__})

@@ -58,7 +58,7 @@ int weir_core_open(const struct weir_opts *opts, struct weir_core **out)
     *out = NULL;
     if (runtime == NULL)
         return -ENOMEM;
-    int rc = wi_runtime_open(runtime, opts, NULL, NULL);
+    int rc = wi_runtime_open(runtime, opts, &(struct wi_start){.wrap = NULL});
     if (rc < 0) {
         free(runtime);
         return rc;

@@ -47,10 +47,19 @@ static int refuse(struct wi_log *log, const struct rule *rule, int64_t value, bo
     return -EINVAL;
 }
 
-static int resolve(struct wi_log *log, const struct rule *rule, int64_t given, int64_t *out)
+/* Of a simulated run the seed alone decides, so it has no environment. NULL: not set, or empty. */
+static const char *environment(const char *name, bool simulated)
 {
-    const char *text = getenv(rule->env); // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
-    bool from_env = given == 0 && text != NULL && *text != 0;
+    const char *text =
+        simulated ? NULL : getenv(name); // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
+    return text != NULL && *text != 0 ? text : NULL;
+}
+
+static int resolve(struct wi_log *log, const struct rule *rule, int64_t given, bool simulated,
+                   int64_t *out)
+{
+    const char *text = environment(rule->env, simulated);
+    bool from_env = given == 0 && text != NULL;
     int64_t value = given;
     int rc = from_env ? read_env(log, rule, text, &value) : 0;
     if (rc < 0)
@@ -63,26 +72,35 @@ static int resolve(struct wi_log *log, const struct rule *rule, int64_t given, i
     return 0;
 }
 
-static int resolve_backend(struct wi_log *log, enum weir_backend given, enum weir_backend *out)
+static int resolve_backend(struct wi_log *log, enum weir_backend given, bool simulated,
+                           enum weir_backend *out)
 {
     *out = given;
-    if ((int)given < WEIR_BACKEND_AUTO || given > WEIR_BACKEND_EPOLL) {
+    if ((int)given < WEIR_BACKEND_AUTO || given > WEIR_BACKEND_SIM) {
         wi_log(log, WEIR_LOG_ERROR, "option backend = %d: no such backend", (int)given);
         return -EINVAL;
     }
-    const char *text = getenv("WEIR_BACKEND"); // NOLINT(concurrency-mt-unsafe)
-    if (given != WEIR_BACKEND_AUTO || text == NULL || *text == 0)
+    if (simulated && given != WEIR_BACKEND_AUTO && given != WEIR_BACKEND_SIM) {
+        wi_log(log, WEIR_LOG_ERROR, "option backend = %s: a simulated node runs on sim alone",
+               weir_backend_name(given));
+        return -EINVAL;
+    }
+    if (simulated)
+        *out = WEIR_BACKEND_SIM;
+    const char *text = environment("WEIR_BACKEND", simulated);
+    if (given != WEIR_BACKEND_AUTO || text == NULL)
         return 0;
-    for (int i = WEIR_BACKEND_AUTO; i <= WEIR_BACKEND_EPOLL; i++)
+    for (int i = WEIR_BACKEND_AUTO; i <= WEIR_BACKEND_SIM; i++)
         if (strcmp(text, weir_backend_name((enum weir_backend)i)) == 0) {
             *out = (enum weir_backend)i;
             return 0;
         }
-    wi_log(log, WEIR_LOG_ERROR, "WEIR_BACKEND=\"%s\": must be auto, uring or epoll", text);
+    wi_log(log, WEIR_LOG_ERROR, "WEIR_BACKEND=\"%s\": must be auto, uring, epoll or sim", text);
     return -EINVAL;
 }
 
-int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct weir_opts *given)
+int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct weir_opts *given,
+                       bool simulated)
 {
     struct weir_opts opts;
     int rc = wi_opts_read(&opts, sizeof opts, given);
@@ -98,7 +116,7 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
     static const struct rule field##_rule = {#field, fallback, min,                             \
                                              max,    env,      (__typeof__(opts.field))-1 < 1}; \
     if (rc == 0)                                                                                \
-        rc = resolve(log, &field##_rule, (int64_t)opts.field, &out->field);
+        rc = resolve(log, &field##_rule, (int64_t)opts.field, simulated, &out->field);
 #include "app/options.def"
 #undef X
     if (rc == 0 && out->stall_ns > 0 && out->stall_ns < WI_WATCHDOG_LIMIT_MIN) {
@@ -108,7 +126,7 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
         rc = -EINVAL;
     }
     if (rc == 0)
-        rc = resolve_backend(log, opts.backend, &out->backend);
+        rc = resolve_backend(log, opts.backend, simulated, &out->backend);
     if (rc == 0 && ((int)opts.log_level < 0 || opts.log_level > WEIR_LOG_SILENT)) {
         wi_log(log, WEIR_LOG_ERROR, "option log_level = %d: no such level", (int)opts.log_level);
         rc = -EINVAL;
@@ -119,6 +137,8 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
                opts.stats->size);
         rc = -EINVAL;
     }
+    out->sim_faults =
+        opts.sim_faults != NULL ? opts.sim_faults : environment("WEIR_SIM_FAULTS", simulated);
     out->stats = opts.stats;
     out->on_wake = opts.on_wake;
     out->on_wake_user = opts.on_wake_user;
@@ -154,6 +174,8 @@ const char *weir_backend_name(enum weir_backend backend)
         return "uring";
     case WEIR_BACKEND_EPOLL:
         return "epoll";
+    case WEIR_BACKEND_SIM:
+        return "sim";
     }
     return "?";
 }

@@ -12,8 +12,9 @@ struct wi_options {
         run_budget, tasks_max, sockets_max, linger_ns, linger_canceled_ns, nofile, inbox_limit,
         park_ns_max, spin_ns, busy, stop_settle_ns, abandon_aborts, recv_timeout_ns,
         send_timeout_ns, stop_signals, stop_grace_ns, dump_signal, fault_report_off, measure_stacks,
-        stall_ns;
+        stall_ns, sim_seed;
     enum weir_backend backend;
+    const char *sim_faults; /* or NULL */
     struct weir_stats *stats;
     weir_hook_fn *on_wake;
     void *on_wake_user;
@@ -21,10 +22,12 @@ struct wi_options {
     void *on_turn_user;
 };
 
-/* Takes what is set, then the environment, then the defaults, and sets up the log. -EINVAL: something
+/* Takes what is set, then the environment, unless the run is `simulated`, then the defaults, and sets
+ * up the log. -EINVAL: something
  * is out of its limits, which the log names; -E2BIG: the struct is newer than the library and sets
  * what it does not know. */
-int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct weir_opts *given);
+int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct weir_opts *given,
+                       bool simulated);
 
 /* Whether a run budget is within its limits: 0 or -EINVAL. */
 int wi_options_check_run_budget(unsigned tasks);

@@ -35,11 +35,24 @@ static int run_main(struct run *run)
     return run->runtime.stop.asked ? run->runtime.stop.value : run->result;
 }
 
-int wi_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg, wi_wrap_fn *wrap, void *user)
+int wi_run_as(const struct weir_opts *opts, weir_fn *main_fn, void *arg,
+              const struct wi_start *start)
 {
     struct run run = {.main_fn = main_fn, .main_arg = arg};
-    int rc = wi_runtime_open(&run.runtime, opts, wrap, user);
-    return rc < 0 ? rc : run_main(&run);
+    int rc = wi_runtime_open(&run.runtime, opts, start);
+    if (rc < 0)
+        return rc;
+    if (start->runtime != NULL)
+        *start->runtime = &run.runtime;
+    rc = run_main(&run);
+    if (start->runtime != NULL)
+        *start->runtime = NULL;
+    return rc;
+}
+
+int wi_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg, wi_wrap_fn *wrap, void *user)
+{
+    return wi_run_as(opts, main_fn, arg, &(struct wi_start){.wrap = wrap, .user = user});
 }
 
 int weir_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg)

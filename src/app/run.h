@@ -10,7 +10,20 @@
  * with the backend then still as it was. */
 typedef int wi_wrap_fn(struct wi_backend **be, void *user);
 
+struct wi_runtime;
+struct wi_sim_node;
+
+/* What a run is started with beside its options. Zeroed: nothing. */
+struct wi_start {
+    wi_wrap_fn *wrap;
+    void *user;
+    struct wi_sim_node *node;    /* it runs on this simulated node, and reads no environment */
+    struct wi_runtime **runtime; /* where it lies, from when it is open until it is closed */
+};
+
 /* As weir_run; `wrap` may be NULL. */
 int wi_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg, wi_wrap_fn *wrap, void *user);
+int wi_run_as(const struct weir_opts *opts, weir_fn *main_fn, void *arg,
+              const struct wi_start *start);
 
 #endif /* WI_APP_RUN_H */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "backend/sim/core.h"
 #include "base/limits.h"
 #include "weir/error.h"
 
@@ -22,11 +23,14 @@ static int raise_limits(struct wi_runtime *runtime)
     return rc;
 }
 
-static int open_backend(struct wi_runtime *runtime, struct wi_backend **be, wi_wrap_fn *wrap,
-                        void *user)
+static int open_backend(struct wi_runtime *runtime, struct wi_backend **be,
+                        const struct wi_start *start)
 {
     struct wi_backend_config config = {.sq_entries = (unsigned)runtime->options.sq_entries,
-                                       .cq_entries = (unsigned)runtime->options.cq_entries};
+                                       .cq_entries = (unsigned)runtime->options.cq_entries,
+                                       .sim_node = start->node,
+                                       .sim_seed = (uint64_t)runtime->options.sim_seed,
+                                       .sim_faults = runtime->options.sim_faults};
     struct wi_why why = {{0}};
     int rc = wi_backend_open(be, runtime->options.backend, &config, &why);
     if (rc < 0) {
@@ -38,7 +42,7 @@ static int open_backend(struct wi_runtime *runtime, struct wi_backend **be, wi_w
         runtime->options.backend == WEIR_BACKEND_AUTO && (*be)->caps.backend != WEIR_BACKEND_URING;
     wi_log(&runtime->log, fell_back ? WEIR_LOG_WARN : WEIR_LOG_INFO, "backend %s: %s",
            weir_backend_name((*be)->caps.backend), (*be)->caps.reason);
-    rc = wrap != NULL ? wrap(be, user) : 0;
+    rc = start->wrap != NULL ? start->wrap(be, start->user) : 0;
     if (rc < 0)
         (*be)->ops->close(*be);
     return rc;
@@ -100,7 +104,8 @@ static int watch(struct wi_runtime *runtime)
     if (wi_altstack_open(&runtime->altstack, &core->stacks.pages) == 0 &&
         options->fault_report_off == 0)
         (void)wi_faults_open(&runtime->faults, core);
-    if (options->stall_ns > 0)
+    /* In a simulation a task takes no time that a watchdog could measure. */
+    if (options->stall_ns > 0 && core->engine.be->caps.backend != WEIR_BACKEND_SIM)
         rc = wi_stall_open(&runtime->stall, core, options->stall_ns, &runtime->log);
     if (rc < 0)
         wi_log(&runtime->log, WEIR_LOG_ERROR, "nobody can watch for stalls (stall_ns): %s",
@@ -115,22 +120,35 @@ void wi_runtime_unwatch(struct wi_runtime *runtime)
     wi_altstack_close(&runtime->altstack);
 }
 
-int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi_wrap_fn *wrap,
-                    void *user)
+void wi_runtime_discard(struct wi_runtime *runtime)
+{
+    wi_runtime_unwatch(runtime);
+    wi_run_signals_close(runtime);
+    wi_net_discard(&runtime->net);
+    wi_fs_discard(&runtime->fs);
+    wi_core_discard(&runtime->core);
+}
+
+int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts,
+                    const struct wi_start *start)
 {
     struct wi_backend *be = NULL;
     if (wi_core_self != NULL)
         return -EPERM;
     runtime->pollable.fd = runtime->pollable.timer = -1;
-    int rc = wi_options_resolve(&runtime->options, &runtime->log, opts);
+    int rc = wi_options_resolve(&runtime->options, &runtime->log, opts, start->node != NULL);
     if (rc == 0)
         rc = raise_limits(runtime);
     if (rc == 0)
-        rc = open_backend(runtime, &be, wrap, user);
+        rc = open_backend(runtime, &be, start);
     if (rc == 0)
         rc = open_core(runtime, be);
     if (rc < 0)
         return rc;
+    if (be->caps.backend == WEIR_BACKEND_SIM) {
+        runtime->log.now = wi_sim_peek;
+        runtime->log.clock = be;
+    }
     open_net(runtime);
     wi_fs_open(&runtime->fs, &runtime->core);
     rc = wi_run_signals_open(runtime);

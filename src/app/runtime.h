@@ -48,7 +48,11 @@ void wi_runtime_unwatch(struct wi_runtime *runtime);
 
 /* Opens everything on the calling thread. Errors as weir_run; -EPERM: the thread has a core
  * already. */
-int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts, wi_wrap_fn *wrap,
-                    void *user);
+int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts,
+                    const struct wi_start *start);
+
+/* Frees all of a runtime whose simulated node has lost its power: no task goes on, nobody is told.
+ * On any stack but those of the runtime. */
+void wi_runtime_discard(struct wi_runtime *runtime);
 
 #endif /* WI_APP_RUNTIME_H */

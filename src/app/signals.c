@@ -86,22 +86,36 @@ static void ignore(struct wi_core *core, struct wi_message *message)
 
 /* ---- opening, closing ---- */
 
+static const struct {
+    int signo;
+    wi_signal_fn *fn;
+} all[WI_RUN_SIGNALS] = {
+    [STOP_INT] = {SIGINT, int_came},
+    [STOP_TERM] = {SIGTERM, term_came},
+    [DUMP_QUIT] = {SIGQUIT, quit_came},
+};
+
+static bool is_wanted(const struct wi_runtime *runtime, int i)
+{
+    return i == DUMP_QUIT ? runtime->options.dump_signal != 0 : runtime->options.stop_signals != 0;
+}
+
+void wi_run_signals_raise(struct wi_runtime *runtime, int signo)
+{
+    for (int i = 0; i < WI_RUN_SIGNALS; i++)
+        if (all[i].signo == signo && is_wanted(runtime, i))
+            (void)all[i].fn(&runtime->signals.node[i], NULL, NULL);
+}
+
 int wi_run_signals_open(struct wi_runtime *runtime)
 {
-    static const struct {
-        int signo;
-        wi_signal_fn *fn;
-    } all[WI_RUN_SIGNALS] = {
-        [STOP_INT] = {SIGINT, int_came},
-        [STOP_TERM] = {SIGTERM, term_came},
-        [DUMP_QUIT] = {SIGQUIT, quit_came},
-    };
     struct wi_run_signals *signals = &runtime->signals;
+    bool simulated = runtime->core.engine.be->caps.backend == WEIR_BACKEND_SIM;
     *signals = (struct wi_run_signals){.message = {.fn = take}};
     int rc = 0;
     for (int i = 0; i < WI_RUN_SIGNALS && rc == 0; i++) {
         signals->node[i].fn = all[i].fn;
-        if (i == DUMP_QUIT ? runtime->options.dump_signal : runtime->options.stop_signals)
+        if (is_wanted(runtime, i) && !simulated) /* there they are raised */
             rc = wi_signal_subscribe(&signals->node[i], all[i].signo);
         if (rc < 0) {
             char text[WI_SIGNAL_TEXT];

@@ -33,6 +33,9 @@ struct wi_run_signals {
  * and nothing left. */
 int wi_run_signals_open(struct wi_runtime *runtime);
 
+/* A simulated signal has come to the run. */
+void wi_run_signals_raise(struct wi_runtime *runtime, int signo);
+
 /* Nothing of ours is called any more; what was posted is ignored. May come twice. */
 void wi_run_signals_close(struct wi_runtime *runtime);
 

@@ -87,11 +87,14 @@ static uint64_t moves_of(const struct wi_core *core)
 static void break_deadlock(struct wi_runtime *runtime)
 {
     struct wi_stop *stop = &runtime->stop;
+    bool late = runtime->core.engine.be->never == WI_NEVER_LATER;
     wi_log(&runtime->log, WEIR_LOG_ERROR,
-           "deadlock: nothing can ever wake the %u tasks that are left", runtime->core.tasks.live);
+           late ? "the time of the simulation is up, and %u tasks are left"
+                : "deadlock: nothing can ever wake the %u tasks that are left",
+           runtime->core.tasks.live);
     wi_dump_to_log(runtime, WEIR_LOG_ERROR);
-    (void)wi_stop_ask(runtime, -EDEADLK, 0);
-    stop->value = -EDEADLK;
+    (void)wi_stop_ask(runtime, 0, 0);
+    stop->value = late ? -ETIME : -EDEADLK;
     runtime->core.stuck = false;
 }
 

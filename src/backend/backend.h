@@ -243,14 +243,20 @@ struct wi_backend_ops {
     void (*abandon)(struct wi_backend *be);
 };
 
+enum wi_never {
+    WI_NEVER_SAID,
+    WI_NEVER_MORE, /* nothing will ever come */
+    WI_NEVER_LATER /* more would, but time is up */
+};
+
 /* Each backend embeds this as its first member. */
 struct wi_backend {
     const struct wi_backend_ops *ops;
     struct weir_caps caps;
-    int wake_fd; /* a POLL on it, kept armed by the engine, is what `wake` completes */
-    bool more;   /* set by each enter: another one might find completions at once */
-    bool never;  /* set by an enter: nothing will ever come, it knows. Simulation alone does */
-    char *area;  /* where completions with WI_CQE_DATA have their bytes, or NULL */
+    int wake_fd;   /* a POLL on it, kept armed by the engine, is what `wake` completes */
+    bool more;     /* set by each enter: another one might find completions at once */
+    uint8_t never; /* enum wi_never: set by an enter that knows, as a simulation's does */
+    char *area;    /* where completions with WI_CQE_DATA have their bytes, or NULL */
     uint32_t area_bytes;
     uint64_t overflows; /* enters that found more completions than the kernel's queue holds */
     uint32_t orphans;   /* calls that were cancelled and had not returned by the last enter */

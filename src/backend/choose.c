@@ -39,6 +39,15 @@ static int open_epoll(struct wi_backend **out, const struct wi_backend_config *c
     return error;
 }
 
+static int open_sim(struct wi_backend **out, const struct wi_backend_config *config,
+                    struct wi_why *why)
+{
+    int error = wi_sim_open(out, config, why);
+    if (error == 0)
+        say(*out, "a simulation was asked for");
+    return error;
+}
+
 /* Keeps what stood against io_uring, also when epoll is refused as well. */
 static int open_either(struct wi_backend **out, const struct wi_backend_config *config,
                        struct wi_why *why)
@@ -66,7 +75,10 @@ int wi_backend_open(struct wi_backend **out, enum weir_backend which,
         return open_uring(out, config, why);
     case WEIR_BACKEND_EPOLL:
         return open_epoll(out, config, why, "epoll was asked for");
+    case WEIR_BACKEND_SIM:
+        return open_sim(out, config, why);
     }
-    (void)snprintf(why->text, sizeof why->text, "backend %d: auto, uring or epoll", (int)which);
+    (void)snprintf(why->text, sizeof why->text, "backend %d: auto, uring, epoll or sim",
+                   (int)which);
     return -EINVAL;
 }

@@ -17,6 +17,12 @@ static void to_stderr(enum weir_log_level level, const char *msg, void *user)
     (void)fprintf(stderr, "weir: %s\n", msg);
 }
 
+static weir_ns real_now(void *clock)
+{
+    (void)clock;
+    return wi_clock_now();
+}
+
 void wi_log_init(struct wi_log *log, weir_log_fn *fn, void *user, enum weir_log_level level)
 {
     *log = (struct wi_log){
@@ -24,12 +30,13 @@ void wi_log_init(struct wi_log *log, weir_log_fn *fn, void *user, enum weir_log_
         .user = user,
         .level = level == WEIR_LOG_DEFAULT ? WEIR_LOG_WARN : level,
         .per_second = LINES_PER_SECOND,
+        .now = real_now,
     };
 }
 
 static bool allowed(const struct wi_log *log, struct wi_log_count *count)
 {
-    weir_ns now = wi_clock_now();
+    weir_ns now = log->now(log->clock);
     if (now - count->second >= WEIR_SEC) {
         count->second = now;
         count->spent = 0;

@@ -18,7 +18,9 @@ struct wi_log {
     weir_log_fn *fn;
     void *user;
     enum weir_log_level level; /* lines above it are only counted */
-    unsigned per_second;       /* lines of a level that are written in a second */
+    unsigned per_second;       /* lines of a level that are written in a second ... */
+    weir_ns (*now)(void *clock); /* ... of this clock */
+    void *clock;
     struct wi_log_count {
         uint64_t said; /* all of them, written or not */
         uint64_t dropped;
@@ -27,7 +29,7 @@ struct wi_log {
     } count[WEIR_LOG_SILENT];
 };
 
-/* `fn` NULL writes to stderr as "weir: text". */
+/* `fn` NULL writes to stderr as "weir: text". The clock is the machine's; who has another sets it. */
 void wi_log_init(struct wi_log *log, weir_log_fn *fn, void *user, enum weir_log_level level);
 
 __attribute__((format(printf, 3, 4))) void wi_log(struct wi_log *log, enum weir_log_level level,

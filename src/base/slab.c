@@ -25,6 +25,11 @@ void wi_slab_init(struct wi_slab *slab, size_t size, uint32_t live_max, uint64_t
 void wi_slab_destroy(struct wi_slab *slab)
 {
     wi_assert(slab->live == 0);
+    wi_slab_discard(slab);
+}
+
+void wi_slab_discard(struct wi_slab *slab)
+{
     for (uint32_t i = 0; i < slab->chunk_count; i++)
         free(slab->chunk[i]);
     free(slab->chunk);

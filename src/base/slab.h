@@ -53,6 +53,9 @@ void wi_slab_init(struct wi_slab *slab, size_t size, uint32_t live_max, uint64_t
 /* Frees the memory; every object must have been freed. */
 void wi_slab_destroy(struct wi_slab *slab);
 
+/* Frees the memory, whoever still has objects. */
+void wi_slab_discard(struct wi_slab *slab);
+
 /* Leaves the objects where they are for ever; the slab itself is gone. */
 void wi_slab_keep(struct wi_slab *slab);
 

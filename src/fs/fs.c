@@ -34,6 +34,12 @@ void wi_fs_close(struct wi_fs *fs)
     fs->core->fs = NULL;
 }
 
+void wi_fs_discard(struct wi_fs *fs)
+{
+    wi_slab_discard(&fs->files);
+    fs->core->fs = NULL;
+}
+
 /* One whose close is in flight is the kernel's to close; its number may be another file's by now. */
 void wi_fs_abandon(struct wi_fs *fs)
 {

@@ -34,6 +34,9 @@ void wi_fs_close(struct wi_fs *fs);
  * objects where they are for ever. */
 void wi_fs_abandon(struct wi_fs *fs);
 
+/* Frees it, open files and all: their descriptors are gone without it. */
+void wi_fs_discard(struct wi_fs *fs);
+
 /* The open file of a handle of this core, or NULL. */
 static inline struct wi_file *wi_file_find(const struct wi_core *core, weir_file handle)
 {

@@ -66,8 +66,14 @@ bool wi_net_ended(const struct wi_net *net)
 
 void wi_net_close(struct wi_net *net)
 {
-    wi_slab_destroy(&net->socks);
-    wi_slab_destroy(&net->listeners);
+    wi_assert(wi_net_ended(net));
+    wi_net_discard(net);
+}
+
+void wi_net_discard(struct wi_net *net)
+{
+    wi_slab_discard(&net->socks);
+    wi_slab_discard(&net->listeners);
     wi_held_table_free(net->core->engine.be, net->held);
     net->core->net = NULL;
 }

@@ -56,6 +56,9 @@ bool wi_net_lingers(struct wi_net *net);
 /* Instead of the end: closes every descriptor and leaves the objects where they are for ever. */
 void wi_net_abandon(struct wi_net *net);
 
+/* Frees it, open sockets and all: their descriptors are gone without it. */
+void wi_net_discard(struct wi_net *net);
+
 static inline uint64_t wi_handle(const struct wi_core *core, enum wi_handle_kind kind,
                                  const struct wi_slab_node *node)
 {

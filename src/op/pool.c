@@ -33,6 +33,11 @@ int wi_pool_open(struct wi_pool *pool, const struct wi_pages *pages, size_t byte
 void wi_pool_close(struct wi_pool *pool)
 {
     wi_assert(pool->lent == 0 && wi_list_empty(&pool->waiters));
+    wi_pool_discard(pool);
+}
+
+void wi_pool_discard(struct wi_pool *pool)
+{
     wi_pages_release(pool->memory, (size_t)pool->count * pool->buf_bytes);
     free(pool->loan);
     *pool = (struct wi_pool){0};

@@ -49,6 +49,9 @@ int wi_pool_open(struct wi_pool *pool, const struct wi_pages *pages, size_t byte
 /* Everything must have been given back. */
 void wi_pool_close(struct wi_pool *pool);
 
+/* Frees it, whoever still has a buffer or waits for one. */
+void wi_pool_discard(struct wi_pool *pool);
+
 #define WI_POOL_NONE UINT32_MAX
 
 /* Lends a buffer to `owner`: its name, never 0, or 0 when the pool is empty. */

@@ -109,10 +109,10 @@ unsigned wi_core_close(struct wi_core *core)
     if (attached > 0)
         wi_log(core->log, WEIR_LOG_WARN,
                "%u descriptors are still attached at the end of the run; closed", attached);
+    wi_marks_close(core->marks, core->log);
     wi_engine_close(&core->engine);
     wi_pool_close(&core->pool);
     wi_slab_destroy(&core->tasks);
-    wi_marks_close(core->marks, core->log);
     wi_stack_pool_destroy(&core->stacks);
     wi_door_drop(core->door);
     core->door = NULL;
@@ -140,15 +140,36 @@ unsigned wi_core_abandon(struct wi_core *core)
     wi_core_each_task(core, quarantine, core);
     unsigned late = close_door(core);
     wi_calls_abandon(&core->engine);
+    wi_marks_close(core->marks, core->log);
     wi_engine_abandon(&core->engine);
     wi_slab_keep(&core->tasks);
     wi_keep(core->pool.loan);
-    wi_marks_close(core->marks, core->log);
     wi_stack_pool_destroy(&core->stacks);
     wi_door_drop(core->door);
     core->door = NULL;
     wi_core_self = NULL;
     return late;
+}
+
+static void take_stack(struct wi_task *task, void *arg)
+{
+    wi_stack_put(&((struct wi_core *)arg)->stacks, task->stack);
+}
+
+/* Everything that a live task would have let go of is reached from the core itself. */
+void wi_core_discard(struct wi_core *core)
+{
+    wi_core_each_task(core, take_stack, core);
+    wi_signals_discard(core);
+    wi_wakes_discard(core);
+    (void)wi_door_close(core->door);
+    wi_fds_abandon(&core->engine);
+    wi_engine_abandon(&core->engine);
+    wi_slab_discard(&core->tasks);
+    wi_pool_discard(&core->pool);
+    wi_marks_drop(core->marks);
+    wi_stack_pool_destroy(&core->stacks);
+    wi_door_drop(core->door);
 }
 
 void wi_core_nudge_now(struct wi_core *core)
@@ -167,6 +188,8 @@ static inline __attribute__((always_inline)) unsigned sleep_until_kicked(struct 
     unsigned did = wi_engine_turn(&core->engine, until);
     wi_door_awake(core->door);
     core->stamp = wi_engine_time(&core->engine);
+    if (__builtin_expect(core->engine.be->never != WI_NEVER_SAID, 0))
+        core->stuck = true;
     return did;
 }
 

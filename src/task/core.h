@@ -142,6 +142,9 @@ void wi_core_each_task(struct wi_core *core, void (*fn)(struct wi_task *task, vo
  * messages were still in the inbox; they run. */
 unsigned wi_core_abandon(struct wi_core *core);
 
+/* Frees a core whose simulated node has lost its power: its tasks never go on, and nobody is told. */
+void wi_core_discard(struct wi_core *core);
+
 /* One turn; blocks until `until` at most, if there is nothing to do and the last task did not end in
  * this very turn. Where it would block for ever although tasks are left and nothing can wake them, it
  * returns with `stuck` set. How many completions and alarms it handled; messages and tasks are counted in the
@@ -227,5 +230,12 @@ void wi_wakes_close(struct wi_core *core);
 
 /* Closes every signal that is still open; signal.c. */
 void wi_signals_close(struct wi_core *core);
+
+/* Frees them, whoever has them. */
+void wi_wakes_discard(struct wi_core *core);
+void wi_signals_discard(struct wi_core *core);
+
+/* A simulated signal has come to the core. */
+void wi_signals_raise(struct wi_core *core, int signo);
 
 #endif /* WI_TASK_CORE_H */

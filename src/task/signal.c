@@ -23,7 +23,8 @@
 #include "task/wake.h"
 
 struct weir_signal {
-    struct wi_signal_node node;
+    struct wi_signal_node node; /* not in the table on a simulated core: signals are raised there */
+    int signo;
     _Atomic unsigned count; /* since the last wait */
     struct weir_wake *wake;
     struct wi_core *core;
@@ -63,7 +64,13 @@ static bool is_fault(int signo)
 
 static int subscribe(struct weir_signal *signal, int signo)
 {
-    int rc = is_fault(signo) ? -EINVAL : wi_signal_subscribe(&signal->node, signo);
+    bool simulated = signal->core->engine.be->caps.backend == WEIR_BACKEND_SIM;
+    int rc = is_fault(signo) ? -EINVAL : 0;
+    if (rc == 0 && simulated &&
+        (signo <= 0 || signo > SIGRTMAX || signo == SIGKILL || signo == SIGSTOP))
+        rc = -EINVAL;
+    if (rc == 0 && !simulated)
+        rc = wi_signal_subscribe(&signal->node, signo);
     if (rc == 0)
         return 0;
     char text[WI_SIGNAL_TEXT];
@@ -92,7 +99,8 @@ int weir_signal_open(struct weir_signal **out, int signo)
     struct weir_signal *signal = malloc(sizeof *signal);
     if (signal == NULL)
         return -ENOMEM;
-    *signal = (struct weir_signal){.node = {.fn = came}, .core = core, .holders = 1};
+    *signal =
+        (struct weir_signal){.node = {.fn = came}, .signo = signo, .core = core, .holders = 1};
     int rc = weir_wake_open(&signal->wake);
     if (rc == 0 && (rc = subscribe(signal, signo)) < 0)
         (void)weir_wake_close(signal->wake);
@@ -171,6 +179,24 @@ int weir_signal_close(struct weir_signal *signal)
     if (rc == 0)
         close_signal(signal);
     return rc;
+}
+
+void wi_signals_discard(struct wi_core *core)
+{
+    for (struct wi_list *at; (at = wi_list_pop_front(&core->signals)) != NULL;) {
+        struct weir_signal *signal = wi_container_of(at, struct weir_signal, link);
+        wi_signal_unsubscribe(&signal->node);
+        free(signal);
+    }
+}
+
+void wi_signals_raise(struct wi_core *core, int signo)
+{
+    for (struct wi_list *at = core->signals.next; at != &core->signals; at = at->next) {
+        struct weir_signal *signal = wi_container_of(at, struct weir_signal, link);
+        if (signal->signo == signo)
+            (void)came(&signal->node, NULL, NULL);
+    }
 }
 
 /* Their wakes are closed with the others. */

@@ -164,6 +164,15 @@ void wi_wakes_close(struct wi_core *core)
     }
 }
 
+void wi_wakes_discard(struct wi_core *core)
+{
+    for (struct wi_list *at; (at = wi_list_pop_front(&core->wakes)) != NULL;) {
+        struct weir_wake *wake = wi_container_of(at, struct weir_wake, link);
+        wi_door_drop(wake->door);
+        free(wake);
+    }
+}
+
 /* ---- any thread ---- */
 
 int weir_wake_post(struct weir_wake *wake)

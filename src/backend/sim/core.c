@@ -113,7 +113,7 @@ static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, u
         return rc;
     }
     submit(core);
-    be->never = !wi_sim_wait(core->world, limit_of(core, until));
+    be->never = (uint8_t)wi_sim_wait(core->world, limit_of(core, until));
     unsigned count = wi_sim_due_deliver(core, out, max);
     be->more = core->due_count > 0 || !wi_list_empty(&core->staged);
     return (int)count;
@@ -148,6 +148,11 @@ static weir_ns sim_now(struct wi_backend *be)
     struct wi_sim_core *core = wi_sim_core_of(be);
     core->world->now += WI_SIM_LOOK_NS;
     return wi_sim_node_clock(core->node);
+}
+
+weir_ns wi_sim_peek(void *be)
+{
+    return wi_sim_node_clock(wi_sim_core_of(be)->node);
 }
 
 static uint64_t sim_entropy(struct wi_backend *be)
@@ -297,7 +302,8 @@ static int open_node(struct wi_sim_node **out, const struct wi_backend_config *c
                      struct wi_why *why)
 {
     struct wi_sim_world *world;
-    int rc = wi_sim_world_open(&world, config->sim_seed, config->sim_faults, why);
+    struct wi_sim_source source = {.seed = config->sim_seed};
+    int rc = wi_sim_world_open(&world, &source, config->sim_faults, why);
     if (rc < 0)
         return rc;
     *out = wi_sim_node_new(world, NULL);

@@ -18,8 +18,8 @@
 
 struct wi_sim_disk;
 
-/* Above every number that a kernel gives: a real descriptor is told from ours. */
-#define WI_SIM_FD_FIRST (1 << 24)
+/* Above what a process has open as a rule: a real descriptor is told from ours. */
+#define WI_SIM_FD_FIRST (1 << 16)
 
 enum { WI_SIM_NAME_MAX = 64 };
 

@@ -13,8 +13,8 @@
 
 enum { HEAP_FIRST = 64 };
 
-int wi_sim_world_open(struct wi_sim_world **out, uint64_t seed, const char *faults,
-                      struct wi_why *why)
+int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *source,
+                      const char *faults, struct wi_why *why)
 {
     struct wi_sim_world *world = calloc(1, sizeof *world);
     if (world == NULL) {
@@ -22,12 +22,18 @@ int wi_sim_world_open(struct wi_sim_world **out, uint64_t seed, const char *faul
         return -ENOMEM;
     }
     world->now = WI_SIM_BIRTH;
-    world->seed = seed;
+    world->time_max = WEIR_FOREVER;
     world->thread = &wi_core_self;
     wi_list_init(&world->strands);
     wi_list_push_back(&world->strands, &world->first.link);
     world->running = &world->first;
-    wi_choices_seed(&world->choices, seed);
+    wi_choices_seed(&world->choices, source->seed);
+    if (source->log != NULL)
+        wi_choices_replay(&world->choices, source->log);
+    else if (source->bytes != NULL)
+        wi_choices_bytes(&world->choices, source->bytes, source->bytes_len);
+    if (source->record)
+        wi_choices_record(&world->choices);
     int rc = wi_sim_faults_read(&world->faults, faults, &world->choices, why);
     if (rc < 0)
         free(world);
@@ -190,10 +196,24 @@ static bool jump(struct wi_sim_world *world)
     return true;
 }
 
-static void tell_all(struct wi_sim_world *world)
+static void tell_all(struct wi_sim_world *world, enum wi_never what)
 {
-    for (struct wi_list *at = world->strands.next; at != &world->strands; at = at->next)
-        strand_of(at)->told = strand_of(at)->kicked = true;
+    for (struct wi_list *at = world->strands.next; at != &world->strands; at = at->next) {
+        strand_of(at)->told = what;
+        strand_of(at)->kicked = true;
+    }
+}
+
+/* Once: whoever is told has time to end. */
+static bool is_over(struct wi_sim_world *world)
+{
+    bool over =
+        world->now >= world->time_max || (world->steps_max > 0 && world->steps >= world->steps_max);
+    if (over) {
+        world->time_max = WEIR_FOREVER;
+        world->steps_max = 0;
+    }
+    return over;
 }
 
 /* Lets the world go on until somebody can. With no core current: what events call is no task's. */
@@ -204,11 +224,13 @@ static struct wi_sim_strand *find_next(struct wi_sim_world *world)
     wi_core_self = NULL;
     for (;;) {
         run_due(world);
+        if (is_over(world))
+            tell_all(world, WI_NEVER_LATER);
         next = pick(world);
         if (next != NULL)
             break;
         if (!jump(world))
-            tell_all(world);
+            tell_all(world, WI_NEVER_MORE);
     }
     wi_list_remove(&next->link);
     wi_list_push_back(&world->strands, &next->link);
@@ -227,7 +249,7 @@ static void arrive(struct wi_sim_world *world, struct wi_sim_strand *self)
     self->kicked = false;
 }
 
-bool wi_sim_wait(struct wi_sim_world *world, weir_ns until)
+enum wi_never wi_sim_wait(struct wi_sim_world *world, weir_ns until)
 {
     struct wi_sim_strand *self = world->running;
     self->until = until;
@@ -236,9 +258,9 @@ bool wi_sim_wait(struct wi_sim_world *world, weir_ns until)
     if (next != self)
         wi_coro_hand_over(&self->coro, &next->coro);
     arrive(world, self);
-    bool told = self->told;
-    self->told = false;
-    return !told;
+    enum wi_never told = self->told;
+    self->told = WI_NEVER_SAID;
+    return told;
 }
 
 void wi_sim_leave(struct wi_sim_world *world)

@@ -51,7 +51,7 @@ struct wi_sim_strand {
     struct wi_core *self; /* wi_core_self of it, while another one runs */
     weir_ns until;        /* it waits so long, in the world's time, or until it is kicked */
     bool kicked;
-    bool told; /* that nothing will ever come */
+    enum wi_never told;
 };
 
 struct wi_sim_world {
@@ -61,7 +61,8 @@ struct wi_sim_world {
     uint64_t orders;
     struct wi_choices choices;
     struct wi_sim_faults faults;
-    uint64_t seed;
+    weir_ns time_max;   /* then time is up ... */
+    uint64_t steps_max; /* ... or after so many steps; 0: never */
     struct wi_sim_node *node[WI_SIM_NODES_MAX];
     unsigned node_count;
     struct wi_list strands; /* who waited longest comes first */
@@ -75,9 +76,18 @@ struct wi_sim_world {
     uint64_t injected; /* faults, all told */
 };
 
+/* Where the choices of a world come from: the seed, unless there is a log, or bytes. */
+struct wi_sim_source {
+    uint64_t seed;
+    const struct wi_choice_list *log; /* WI_SIM_FAMILIES lists, or NULL; borrowed */
+    const void *bytes;                /* or NULL; borrowed */
+    size_t bytes_len;
+    bool record; /* keep them */
+};
+
 /* A world of no nodes; `faults` as wi_sim_faults_read. 0, -ENOMEM or -EINVAL, and `why` says it. */
-int wi_sim_world_open(struct wi_sim_world **out, uint64_t seed, const char *faults,
-                      struct wi_why *why);
+int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *source,
+                      const char *faults, struct wi_why *why);
 
 /* Frees it and its nodes. No core is left. */
 void wi_sim_world_close(struct wi_sim_world *world);
@@ -103,8 +113,8 @@ int wi_sim_strand_open(struct wi_sim_world *world, struct wi_sim_strand *strand,
 void wi_sim_strand_close(struct wi_sim_strand *strand);
 
 /* Ends the step of the running strand: returns once it is its turn again, and it was kicked or
- * `until`, in the world's time, has come. False: nothing will ever come, and everybody is told so. */
-bool wi_sim_wait(struct wi_sim_world *world, weir_ns until);
+ * `until`, in the world's time, has come. Or because nothing will come any more, and it says so. */
+enum wi_never wi_sim_wait(struct wi_sim_world *world, weir_ns until);
 
 /* The running strand, not the first, is over; its memory is good until somebody else has gone on. */
 _Noreturn void wi_sim_leave(struct wi_sim_world *world);

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* sim_node -- the processes on the nodes of a world: start, wait, crash, restart; see sim.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/sim.h"
+#include "backend/sim/socket.h"
+#include "base/opts.h"
+#include "base/require.h"
+#include "net/resolve.h"
+#include "weir/error.h"
+#include "weir/scope.h"
+
+enum { STACK_BYTES = 256 * 1024 }; /* a loop, and whatever log functions and hooks need */
+
+#define GRACE (5 * WEIR_SEC)
+
+struct waiter {
+    struct wi_wait wait;
+    struct wi_list link; /* in process->waiters */
+    struct wi_task *task;
+};
+
+/* Memory that goes with a node. */
+struct wi_sim_block {
+    struct wi_list link;
+    _Alignas(max_align_t) char bytes[];
+};
+
+/* ---- a life ---- */
+
+static void tell_waiters(struct wi_sim_process *process)
+{
+    for (struct wi_list *at; (at = wi_list_pop_front(&process->waiters)) != NULL;) {
+        struct wi_task *task = wi_container_of(at, struct waiter, link)->task;
+        struct wi_backend *be = task->core->engine.be;
+        wi_task_wake(task);
+        wi_sim_kick(wi_sim_core_of(be)->strand); /* it is not the one that runs */
+    }
+}
+
+static void free_memory(struct wi_sim_process *process)
+{
+    for (struct wi_list *at; (at = wi_list_pop_front(&process->memory)) != NULL;)
+        free(wi_container_of(at, struct wi_sim_block, link));
+}
+
+static void live(void *arg)
+{
+    struct wi_sim_process *process = arg;
+    struct wi_start start = {.node = process->node, .runtime = &process->runtime};
+    process->result = wi_run_as(&process->opts, process->main_fn, process->main_arg, &start);
+    process->life = WI_SIM_ENDED;
+    free_memory(process);
+    wi_sim_note(process->sim->world, process->node->index, (uint64_t)process->result);
+    tell_waiters(process);
+    wi_sim_leave(process->sim->world);
+}
+
+static int start_life(struct wi_sim_process *process)
+{
+    int rc = wi_sim_strand_open(process->sim->world, &process->strand, STACK_BYTES, live, process);
+    if (rc == 0) {
+        process->life = WI_SIM_RUNS;
+        process->node->down = false;
+    }
+    return rc;
+}
+
+/* ---- starting ---- */
+
+static int read_node_opts(struct wi_sim *sim, const struct weir_sim_node_opts *given,
+                          struct weir_sim_node_opts *out)
+{
+    int rc = wi_opts_read(out, sizeof *out, given);
+    if (rc == -E2BIG)
+        wi_log(&sim->log, WEIR_LOG_ERROR,
+               "weir_sim_node: options of %zu bytes set something newer than this library",
+               given->size);
+    else if (rc < 0)
+        wi_log(&sim->log, WEIR_LOG_ERROR,
+               "weir_sim_node: options with size %zu; use WEIR_SIM_NODE_OPTS", given->size);
+    if (rc < 0)
+        return rc;
+    char text[WI_SIM_NAME_MAX + sizeof ":1"];
+    struct wi_host host;
+    size_t bad_at;
+    if (out->name == NULL)
+        return 0;
+    int length = snprintf(text, sizeof text, "%s:1", out->name);
+    if (length < 0 || (size_t)length >= sizeof text || !wi_host_is_meant(text) ||
+        wi_host_read(&host, text, &bad_at) < 0) {
+        wi_log(&sim->log, WEIR_LOG_ERROR,
+               "weir_sim_node: name \"%.80s\": must be a host's name of at most %d bytes",
+               out->name, WI_SIM_NAME_MAX - 1);
+        return -EINVAL;
+    }
+    return wi_sim_node_named(sim->world, out->name) != NULL ? -EEXIST : 0;
+}
+
+static void set_opts(struct wi_sim_process *process, const struct weir_opts *given)
+{
+    const struct weir_sim_opts *world = &process->sim->opts;
+    process->opts = (struct weir_opts){.size = sizeof process->opts};
+    if (given != NULL)
+        memcpy(&process->opts, given,
+               given->size < sizeof process->opts ? given->size : sizeof process->opts);
+    process->opts.size = sizeof process->opts;
+    if (process->opts.log == NULL) {
+        process->opts.log = world->log;
+        process->opts.log_user = world->log_user;
+    }
+    if (process->opts.log_level == WEIR_LOG_DEFAULT)
+        process->opts.log_level = world->log_level;
+}
+
+int weir_sim_node(const struct weir_sim_node_opts *given, weir_fn *main_fn, void *arg)
+{
+    struct wi_sim *sim = wi_sim_here();
+    struct weir_sim_node_opts opts;
+    if (sim == NULL)
+        return -EPERM;
+    int rc = read_node_opts(sim, given, &opts);
+    if (rc < 0)
+        return rc;
+    if (sim->world->node_count == WI_SIM_NODES_MAX)
+        return -ENFILE;
+    struct wi_sim_node *node = wi_sim_node_new(sim->world, opts.name);
+    if (node == NULL)
+        return -ENOMEM;
+    if (opts.fds_max > 0)
+        node->fd_max = opts.fds_max;
+    struct wi_sim_process *process = &sim->process[node->index];
+    *process = (struct wi_sim_process){
+        .sim = sim, .node = node, .main_fn = main_fn, .main_arg = arg, .life = WI_SIM_ENDED};
+    wi_list_init(&process->waiters);
+    wi_list_init(&process->memory);
+    set_opts(process, opts.opts);
+    rc = start_life(process);
+    return rc < 0 ? rc : (int)node->index;
+}
+
+/* A node that was started by weir_sim_node, or NULL. */
+static struct wi_sim_process *find(struct wi_sim *sim, int node)
+{
+    if (node <= 0 || node >= WI_SIM_NODES_MAX || sim->process[node].node == NULL)
+        return NULL;
+    return &sim->process[node];
+}
+
+int weir_sim_restart(int node, weir_fn *main_fn, void *arg)
+{
+    struct wi_sim *sim = wi_sim_here();
+    if (sim == NULL)
+        return -EPERM;
+    struct wi_sim_process *process = find(sim, node);
+    if (process == NULL)
+        return -ESRCH;
+    if (process->life == WI_SIM_RUNS)
+        return -EALREADY;
+    process->main_fn = main_fn;
+    process->main_arg = arg;
+    return start_life(process);
+}
+
+/* ---- ending ---- */
+
+int weir_sim_crash(int node)
+{
+    struct wi_sim *sim = wi_sim_here();
+    if (sim == NULL)
+        return -EPERM;
+    struct wi_sim_process *process = find(sim, node);
+    if (process == wi_sim_process_here() || node == 0)
+        return -EINVAL;
+    if (process == NULL || process->life != WI_SIM_RUNS)
+        return -ESRCH;
+    struct wi_core *self = wi_core_self;
+    process->node->down = true;
+    wi_sim_sockets_crash(process->node);
+    if (process->runtime != NULL) {
+        wi_core_self = &process->runtime->core;
+        wi_runtime_discard(process->runtime);
+        process->runtime = NULL;
+        wi_core_self = self;
+    }
+    wi_sim_strand_close(&process->strand);
+    wi_sim_node_crash(process->node);
+    free_memory(process);
+    process->life = WI_SIM_CRASHED;
+    process->result = -EOWNERDEAD;
+    wi_sim_note(sim->world, process->node->index, UINT64_MAX);
+    tell_waiters(process);
+    return 0;
+}
+
+static const struct wi_wait_kind waits_for_node = {
+    .interrupt = wi_wait_wake, .what = "for a simulated node", .outside = true};
+
+int weir_sim_wait(int node)
+{
+    struct wi_task *task;
+    struct wi_sim *sim = wi_sim_here();
+    int rc = sim == NULL ? -EPERM : wi_wait_begin(&task);
+    if (rc < 0)
+        return rc;
+    struct wi_sim_process *process = find(sim, node);
+    if (process == NULL)
+        return -ESRCH;
+    struct waiter waiter = {.wait = {.kind = &waits_for_node}, .task = task};
+    wi_list_push_back(&process->waiters, &waiter.link);
+    while (process->life == WI_SIM_RUNS && rc == 0) {
+        wi_task_park(task, &waiter.wait);
+        rc = wi_task_interrupted(task);
+    }
+    wi_list_remove(&waiter.link);
+    return process->life != WI_SIM_RUNS ? process->result : rc;
+}
+
+int weir_sim_signal(int node, int signo)
+{
+    struct wi_sim *sim = wi_sim_here();
+    if (sim == NULL)
+        return -EPERM;
+    struct wi_sim_process *process = find(sim, node);
+    if (process == NULL || process->runtime == NULL)
+        return -ESRCH;
+    wi_run_signals_raise(process->runtime, signo);
+    wi_signals_raise(&process->runtime->core, signo);
+    return 0;
+}
+
+/* From the driver's core: the root scope is another core's, so that one is current meanwhile. */
+static void ask_to_stop(struct wi_sim_process *process)
+{
+    struct wi_core *self = wi_core_self;
+    wi_core_self = &process->runtime->core;
+    (void)wi_stop_ask(process->runtime, 0, GRACE);
+    wi_core_self = self;
+    wi_sim_kick(&process->strand);
+}
+
+void wi_sim_stop_all(struct wi_sim *sim)
+{
+    for (int i = 1; i < WI_SIM_NODES_MAX; i++)
+        if (sim->process[i].life == WI_SIM_RUNS && sim->process[i].runtime != NULL)
+            ask_to_stop(&sim->process[i]);
+    for (int i = 1; i < WI_SIM_NODES_MAX; i++)
+        while (find(sim, i) != NULL && sim->process[i].life == WI_SIM_RUNS)
+            if (weir_sim_wait(i) < 0 && sim->process[i].life == WI_SIM_RUNS)
+                return; /* time is up, or nothing will ever happen; the nodes say so themselves */
+}
+
+void wi_sim_process_free(struct wi_sim_process *process)
+{
+    if (process->node != NULL && process->memory.next != NULL)
+        free_memory(process);
+}
+
+/* ---- memory of a node ---- */
+
+void *weir_sim_alloc(size_t bytes)
+{
+    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim_block *block;
+    if (bytes > SIZE_MAX - sizeof *block || (block = calloc(1, sizeof *block + bytes)) == NULL)
+        return NULL;
+    wi_list_init(&block->link);
+    if (sim != NULL)
+        wi_list_push_back(&wi_sim_process_here()->memory, &block->link);
+    return block->bytes;
+}
+
+void weir_sim_free(void *memory)
+{
+    if (memory == NULL)
+        return;
+    struct wi_sim_block *block = wi_container_of(memory, struct wi_sim_block, bytes);
+    wi_list_remove(&block->link);
+    free(block);
+}
