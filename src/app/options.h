@@ -3,6 +3,8 @@
 #ifndef WI_APP_OPTIONS_H
 #define WI_APP_OPTIONS_H
 
+#include <stdbool.h>
+
 #include "base/log.h"
 #include "weir/run.h"
 #include "weir/stats.h"
