@@ -84,6 +84,7 @@
 #include <sys/socket.h>
 
 #include "backend/standing.h"
+#include "weir/addr.h"
 #include "weir/run.h"
 #include "weir/time.h"
 
@@ -192,7 +193,15 @@ enum wi_ctl_what {
     WI_CTL_FILE, /* of a descriptor that OPEN gave with O_NONBLOCK: takes that flag away. 0, or why it
                   * is no file for READ and WRITE: -EISDIR, -ESPIPE, -EOPNOTSUPP for block devices */
     WI_CTL_ADOPT, /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
+    WI_CTL_HOST,  /* mem: struct wi_host_query -> how many addresses, as wi_lookup of base/lookup.h;
+                  * -EOPNOTSUPP where that is to be asked */
     WI_CTL_RAW    /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
+};
+
+struct wi_host_query {
+    const char *name;
+    struct weir_addr *out;
+    unsigned max;
 };
 
 #define WI_FD_SOCKET 1  /* takes RECV, SEND, ACCEPT, CONNECT */

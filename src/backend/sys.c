@@ -205,6 +205,7 @@ int wi_sys_ctl(const struct wi_ctl *ctl)
         return check_file(ctl->fd);
     case WI_CTL_ADOPT:
         return adopt(ctl->fd);
+    case WI_CTL_HOST:
     case WI_CTL_RAW:
         return -EOPNOTSUPP;
     }

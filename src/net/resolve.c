@@ -107,6 +107,12 @@ static int32_t look_up(struct wi_work *work)
     return resolution->lookup(resolution->host.name, resolution->addr, WI_RESOLVE_MAX);
 }
 
+/* What the backend knows by itself is found out at the start, and takes the way of all others. */
+static int32_t tell_known(struct wi_work *work)
+{
+    return resolution_of(work)->known;
+}
+
 static void drop(struct wi_work *work)
 {
     free(resolution_of(work));
@@ -159,9 +165,12 @@ int wi_resolve(struct wi_task *task, const char *call, const struct wi_host *hos
     struct wi_resolution *resolution = calloc(1, sizeof *resolution);
     if (resolution == NULL)
         return -ENOMEM;
-    wi_work_init(&resolution->work, look_up, drop);
     resolution->lookup = core->net->lookup;
     resolution->host = *host;
+    struct wi_host_query query = {host->name, resolution->addr, WI_RESOLVE_MAX};
+    struct wi_ctl ask = {.what = WI_CTL_HOST, .fd = -1, .mem = &query};
+    resolution->known = core->engine.be->ops->ctl(core->engine.be, &ask);
+    wi_work_init(&resolution->work, resolution->known != -EOPNOTSUPP ? tell_known : look_up, drop);
     int rc = look_up_elsewhere(task, &resolution);
     if (rc <= 0) {
         if (wi_task_interrupted(task) == 0)

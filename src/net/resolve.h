@@ -34,6 +34,7 @@ struct wi_host {
 struct wi_resolution {
     struct wi_work work;
     wi_lookup_fn *lookup;
+    int known; /* what the backend said */
     unsigned count;
     struct weir_addr addr[WI_RESOLVE_MAX];
     struct wi_host host;

@@ -119,6 +119,7 @@ struct wi_core {
     void *on_wake_user;
     weir_hook_fn *on_turn;
     void *on_turn_user;
+    uint64_t random; /* the state of weir_random; 0: not begun */
     weir_ns park_ns_max;
     weir_ns spin_ns, spin_now; /* watching: at most, and as it pays at present */
     struct wi_marks *marks;    /* of stacks, or NULL */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* calls -- what answers at once: `try` and `ctl` of a simulated core. */
 #include <errno.h>
-#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
 
 #include "backend/sim/core.h"
 #include "backend/sim/socket.h"
-#include "base/require.h"
+#include "weir/error.h"
 
 ssize_t wi_sim_try(struct wi_backend *be, const struct wi_req *req)
 {
@@ -57,6 +58,40 @@ static int of_file(const struct wi_sim_core *core, const struct wi_ctl *ctl)
     return wi_sim_socket_ctl(file, ctl);
 }
 
+static bool is_host(const char *name, const char *host)
+{
+    size_t len = strlen(name);
+    if (len > 1 && name[len - 1] == '.')
+        len--;
+    return strlen(host) == len && strncasecmp(name, host, len) == 0;
+}
+
+/* Every node knows all names from the beginning: theirs are no service that could fail. */
+static int find_host(struct wi_sim_node *node, const struct wi_host_query *query)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    const struct wi_sim_world *world = node->world;
+    const struct wi_sim_node *found = NULL;
+    bool local = is_host(query->name, "localhost");
+    for (unsigned i = 0; i < world->node_count && found == NULL; i++)
+        if (is_host(query->name, world->node[i]->name))
+            found = world->node[i];
+    if (found == NULL && !local)
+        return WEIR_EHOST;
+    unsigned count = 0;
+    for (; count < query->max && count < sizeof families / sizeof *families; count++) {
+        struct sockaddr_storage address;
+        if (local)
+            wi_sim_loopback_address(families[count], &address);
+        else
+            wi_sim_node_address(found, families[count], &address);
+        query->out[count].len =
+            families[count] == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+        memcpy(query->out[count].bytes, &address, query->out[count].len);
+    }
+    return (int)count;
+}
+
 int wi_sim_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
 {
     struct wi_sim_core *core = wi_sim_core_of(be);
@@ -70,6 +105,8 @@ int wi_sim_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
         return wi_sim_unix_stat(core->node, ctl->mem, ctl->aux);
     case WI_CTL_UNLINK:
         return wi_sim_unix_unlink(core->node, ctl->mem);
+    case WI_CTL_HOST:
+        return find_host(core->node, ctl->mem);
     case WI_CTL_RAW:
         return -EOPNOTSUPP;
     default:

@@ -37,4 +37,7 @@ int wi_sim_route(const struct wi_sim_node *from, const void *address, uint32_t l
 /* The addresses of a node, for names: 10.0.0.n+1 and fd00::n+1, with port 0. */
 void wi_sim_node_address(const struct wi_sim_node *node, int family, struct sockaddr_storage *out);
 
+/* 127.0.0.1 and ::1. */
+void wi_sim_loopback_address(int family, struct sockaddr_storage *out);
+
 #endif /* WI_BACKEND_SIM_SOCKET_H */
