@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "base/canary.h"
 #include "base/require.h"
 #include "net/net.h"
 
@@ -138,9 +139,12 @@ static void step_linger(struct wi_sock *sock)
 
 static void step_disarm(struct wi_sock *sock)
 {
-    if (!wi_op_idle(&sock->input))
+    bool idle = wi_op_idle(&sock->input);
+    if (!idle)
         wi_op_cancel(&sock->net->core->engine, &sock->input);
-    else if (wi_op_idle(&sock->look) && sock->reader == NULL && sock->closer == NULL)
+    if (!idle && !WI_CANARY(SLOT_AT_CLOSE))
+        return;
+    if (wi_op_idle(&sock->look) && sock->reader == NULL && sock->closer == NULL)
         finish(sock);
 }
 

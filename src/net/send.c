@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "base/canary.h"
 #include "base/require.h"
 #include "net/net.h"
 #include "op/request.h"
@@ -85,7 +86,7 @@ void wi_sock_cancel_send(struct wi_sock *sock)
 
 static int wait_for_front(struct writer *writer)
 {
-    while (front_of(writer->sock) != writer) {
+    while (front_of(writer->sock) != writer && !WI_CANARY(PARALLEL_SENDS)) {
         int rc = wi_patience_park(&writer->patience, writer->task, &writer->wait);
         if (rc == 0)
             rc = writer->sock->phase != WI_SOCK_OPEN ? -EBADF : wi_task_interrupted(writer->task);

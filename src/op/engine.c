@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/canary.h"
 #include "base/clock.h"
 #include "base/require.h"
 
@@ -311,6 +312,16 @@ static void ask_again(struct wi_engine *engine, uint64_t token)
         wi_list_push_back(&engine->uncanceled, &op->link);
 }
 
+static void complete(struct wi_engine *engine, const struct wi_cqe *cqe);
+
+static inline bool is_flying(const struct wi_engine *engine, uint64_t token)
+{
+    uint32_t index = wi_token_slot(token);
+    const struct wi_slot *slot = &engine->slot[index];
+    return index < engine->slot_count && slot->op != NULL &&
+           slot->generation == wi_token_generation(token) && slot->op->state == WI_OP_FLYING;
+}
+
 /* 0, -ENOENT and -EALREADY are how a race between a cancel and its target may end; -EINVAL means
  * that the kernel did not understand us at all. None of them ends the target. */
 static void note_cancel(struct wi_engine *engine, const struct wi_cqe *cqe)
@@ -320,6 +331,9 @@ static void note_cancel(struct wi_engine *engine, const struct wi_cqe *cqe)
         ask_again(engine, cqe->token);
     else if (cqe->res < 0 && cqe->res != -EALREADY)
         engine->stats.cancels_odd++;
+    else if (WI_CANARY(CANCEL_FREES) && cqe->res == 0 && is_flying(engine, cqe->token))
+        complete(engine,
+                 &(struct wi_cqe){.token = cqe->token & ~WI_TOKEN_CANCEL, .res = -ECANCELED});
 }
 
 static void go_idle(struct wi_engine *engine, struct wi_op *op)
@@ -334,14 +348,10 @@ static void complete(struct wi_engine *engine, const struct wi_cqe *cqe)
         note_cancel(engine, cqe);
         return;
     }
-    uint32_t index = wi_token_slot(cqe->token);
-    if (index >= engine->slot_count)
+    if (__builtin_expect(!is_flying(engine, cqe->token), 0))
         unknown_completion(engine, cqe);
-    struct wi_slot *slot = &engine->slot[index];
+    struct wi_slot *slot = &engine->slot[wi_token_slot(cqe->token)];
     struct wi_op *op = slot->op;
-    if (op == NULL || slot->generation != wi_token_generation(cqe->token) ||
-        op->state != WI_OP_FLYING)
-        unknown_completion(engine, cqe);
     slot->last_token = cqe->token;
     slot->last_res = cqe->res;
     bool more = (cqe->flags & WI_CQE_MORE) != 0;
@@ -381,7 +391,8 @@ static unsigned run_alarms(struct wi_engine *engine)
     struct wi_list due;
     unsigned count = 0;
     wi_list_init(&due);
-    wi_wheel_expire(&engine->wheel, wi_engine_time(engine), &due);
+    weir_ns early = WI_CANARY(EARLY_TIMER) ? WEIR_MS / 4 : 0;
+    wi_wheel_expire(&engine->wheel, wi_engine_time(engine) + early, &due);
     for (struct wi_list *node; (node = wi_list_pop_front(&due)) != NULL; count++) {
         struct wi_timer *timer = wi_container_of(node, struct wi_timer, link);
         struct wi_alarm *alarm = wi_container_of(timer, struct wi_alarm, timer);

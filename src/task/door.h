@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/canary.h"
 #include "base/inbox.h"
 
 struct wi_backend;
@@ -56,9 +57,11 @@ bool wi_door_post(struct wi_door *door, struct wi_queue_node *message);
  * thread. */
 static inline bool wi_door_doze(struct wi_door *door)
 {
+    WI_POINT(door->be);
     atomic_store_explicit(&door->sleep, WI_DOOR_SLEEPING, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* R3, with the fence in wi_door_post */
-    return wi_inbox_empty(&door->inbox);
+    WI_POINT(door->be);
+    return WI_CANARY(LOST_WAKE) || wi_inbox_empty(&door->inbox);
 }
 
 static inline void wi_door_awake(struct wi_door *door)

@@ -130,6 +130,14 @@ static void sim_wake(struct wi_backend *be)
     wi_sim_file_kick(&core->wake, POLLIN);
 }
 
+/* Another core may go first, in the middle of a step. */
+void wi_sim_point(struct wi_backend *be)
+{
+    struct wi_sim_world *world = wi_sim_core_of(be)->world;
+    if (wi_chance(&world->choices, WI_SIM_SCHEDULE, world->faults.preempt))
+        (void)wi_sim_wait(world, world->now);
+}
+
 /* ---- descriptors, clock, entropy ---- */
 
 static int sim_attach(struct wi_backend *be, int fd, void **word)

@@ -86,6 +86,9 @@ static inline struct wi_sim_core *wi_sim_core_of(struct wi_backend *be)
     return wi_container_of(be, struct wi_sim_core, base);
 }
 
+/* Where a core may be preempted within a step; base/canary.h. */
+void wi_sim_point(struct wi_backend *be);
+
 /* The time of a core's node; looking takes none. For logs: `be` is a struct wi_backend. */
 weir_ns wi_sim_peek(void *be);
 
