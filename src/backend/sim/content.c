@@ -344,7 +344,7 @@ static void cut_behind(struct wi_sim_content *content, uint64_t size)
         page->cached &= (uint8_t)~mask;
         page->differs &= (uint8_t)~mask;
         page->dirty &= (uint8_t)~mask;
-        if (page->platter != NULL)
+        if (page->platter != NULL && size < content->durable_size)
             page->cut |= mask;
         if (mask == ALL)
             uncharge(content, page);
@@ -394,21 +394,30 @@ static void copy_over(struct wi_sim_page *page, uint8_t written)
             copy_sector(page->platter, page->memory, s);
 }
 
-/* What was truncated away is gone for good. */
-static void settle_cut(struct wi_sim_content *content)
+/* Nothing is left on the platter behind this many bytes. */
+static void blank_behind(struct wi_sim_content *content, uint64_t size)
 {
-    for (size_t i = 0; i < content->count; i++) {
+    for (size_t i = place_of(content, size / WI_SIM_PAGE); i < content->count; i++) {
         struct wi_sim_page *page = content->at[i];
-        for (unsigned s = 0; s < WI_SIM_PAGE_SECTORS; s++)
-            if ((page->cut & bit(s)) != 0)
-                memset(page->platter + (size_t)s * WI_SIM_SECTOR, 0, WI_SIM_SECTOR);
-        page->bad &= (uint8_t)~page->cut;
-        if (page->cut == ALL) {
+        uint64_t start = page->number * WI_SIM_PAGE, kept = size > start ? size - start : 0;
+        if (page->platter == NULL || kept >= WI_SIM_PAGE)
+            continue;
+        memset(page->platter + kept, 0, WI_SIM_PAGE - kept);
+        page->bad &= (uint8_t)~behind(page, size);
+        if (kept == 0) {
             free(page->platter);
             page->platter = NULL;
         }
-        page->cut = 0;
     }
+}
+
+/* What was truncated away is gone for good, to the byte: no later growth may bring it back, even if the
+ * blanks that truncating put into memory are lost. */
+static void settle_cut(struct wi_sim_content *content)
+{
+    blank_behind(content, content->cut_size);
+    for (size_t i = 0; i < content->count; i++)
+        content->at[i]->cut = 0;
     content->cut_size = WI_SIM_NOT_CUT;
     compact(content);
 }
@@ -566,23 +575,6 @@ static uint64_t size_after(const struct wi_sim_content *content, struct wi_choic
         return old;
     default:
         return old + wi_choose(choices, WI_SIM_DISK, now - old);
-    }
-}
-
-/* What mounting does with sectors that no file has any more. */
-static void blank_behind(struct wi_sim_content *content, uint64_t size)
-{
-    for (size_t i = place_of(content, size / WI_SIM_PAGE); i < content->count; i++) {
-        struct wi_sim_page *page = content->at[i];
-        uint64_t start = page->number * WI_SIM_PAGE, kept = size > start ? size - start : 0;
-        if (page->platter == NULL || kept >= WI_SIM_PAGE)
-            continue;
-        memset(page->platter + kept, 0, WI_SIM_PAGE - kept);
-        page->bad &= (uint8_t)~behind(page, size);
-        if (kept == 0) {
-            free(page->platter);
-            page->platter = NULL;
-        }
     }
 }
 

@@ -474,8 +474,8 @@ static bool asks_disk(const struct wi_req *req, const struct wi_sim_open *open)
     case WI_OP_WRITE:
         if (content == NULL || (open->flags & O_DSYNC) != 0)
             return true;
-        return wi_sim_content_write_reads(
-            content, req->len, (open->flags & O_APPEND) != 0 ? content->size : req->off);
+        return wi_sim_content_write_reads(content, req->len,
+                                          (open->flags & O_APPEND) != 0 ? content->size : req->off);
     case WI_OP_STAT:
         return open == NULL;
     case WI_OP_CLOSE:
