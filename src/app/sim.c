@@ -95,7 +95,7 @@ static int run_world(struct wi_sim *sim, struct wi_why *why)
                              .log = sim->opts.log,
                              .log_user = sim->opts.log_user,
                              .log_level = sim->opts.log_level};
-    driver->node = wi_sim_node_new(world, "driver");
+    driver->node = wi_sim_node_new(world, "driver", 0);
     if (driver->node == NULL)
         return -ENOMEM;
     struct wi_start start = {.node = driver->node, .runtime = &driver->runtime};

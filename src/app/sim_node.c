@@ -127,7 +127,7 @@ int weir_sim_node(const struct weir_sim_node_opts *given, weir_fn *main_fn, void
         return rc;
     if (sim->world->node_count == WI_SIM_NODES_MAX)
         return -ENFILE;
-    struct wi_sim_node *node = wi_sim_node_new(sim->world, opts.name);
+    struct wi_sim_node *node = wi_sim_node_new(sim->world, opts.name, opts.disk_bytes);
     if (node == NULL)
         return -ENOMEM;
     if (opts.fds_max > 0)

@@ -157,7 +157,7 @@ CASE(sim_clock_of_a_node_is_never_early_by_its_own_showing)
 {
     for (uint64_t seed = 0; seed < 50; seed++) {
         struct wi_sim_world *world = open_world(seed, "skew_ns=1000000000 drift_ppm=500");
-        struct wi_sim_node *node = wi_sim_node_new(world, NULL);
+        struct wi_sim_node *node = wi_sim_node_new(world, NULL, 0);
         uint64_t random = seed + 1;
         CHECK_NE(node, NULL);
         for (int i = 0; i < 200; i++) {

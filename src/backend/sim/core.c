@@ -314,7 +314,7 @@ static int open_node(struct wi_sim_node **out, const struct wi_backend_config *c
     int rc = wi_sim_world_open(&world, &source, config->sim_faults, why);
     if (rc < 0)
         return rc;
-    *out = wi_sim_node_new(world, NULL);
+    *out = wi_sim_node_new(world, NULL, 0);
     if (*out != NULL)
         return 0;
     wi_sim_world_close(world);

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/sim/disk.h"
 #include "backend/sim/socket.h"
 #include "base/require.h"
 
 enum { FDS_FIRST = 16, FDS_MAX = 1 << 20, PORT_FIRST = 32768 };
 
 #define MILLION 1000000
+#define DISK_BYTES (UINT64_C(1) << 30)
 
 static void set_clock(struct wi_sim_node *node)
 {
@@ -24,13 +26,19 @@ static void set_clock(struct wi_sim_node *node)
         node->drift = faults->drift_ppm - node->drift; /* 0, 1, 2, ... and then -1, -2, ... */
 }
 
-struct wi_sim_node *wi_sim_node_new(struct wi_sim_world *world, const char *name)
+struct wi_sim_node *wi_sim_node_new(struct wi_sim_world *world, const char *name,
+                                    uint64_t disk_bytes)
 {
     if (world->node_count == WI_SIM_NODES_MAX)
         return NULL;
     struct wi_sim_node *node = calloc(1, sizeof *node);
     if (node == NULL)
         return NULL;
+    if (wi_sim_disk_open(&node->disk, &world->choices, &world->faults,
+                         disk_bytes > 0 ? disk_bytes : DISK_BYTES) < 0) {
+        free(node);
+        return NULL;
+    }
     node->world = world;
     node->index = world->node_count;
     node->fd_max = FDS_MAX;
@@ -58,11 +66,13 @@ void wi_sim_node_crash(struct wi_sim_node *node)
 {
     node->down = true;
     close_all(node);
+    wi_sim_disk_crash(node->disk);
 }
 
 void wi_sim_node_free(struct wi_sim_node *node)
 {
     close_all(node);
+    wi_sim_disk_close(node->disk);
     free(node->fd);
     free(node);
 }

@@ -47,8 +47,10 @@ struct wi_sim_node {
     void *user; /* of who runs it */
 };
 
-/* A new node of this name, NULL or "" for "node<index>". NULL: no memory, or there are too many. */
-struct wi_sim_node *wi_sim_node_new(struct wi_sim_world *world, const char *name);
+/* A new node of this name, NULL or "" for "node<index>", with a disk of so many bytes, 0 for 1 GiB. NULL:
+ * no memory, or there are too many. */
+struct wi_sim_node *wi_sim_node_new(struct wi_sim_world *world, const char *name,
+                                    uint64_t disk_bytes);
 
 /* Its descriptors are gone without a word to anybody, and what was not synced may be. No core of it is
  * left. */
