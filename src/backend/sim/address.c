@@ -161,6 +161,13 @@ void wi_sim_node_address(const struct wi_sim_node *node, int family, struct sock
     (void)wi_sim_inet_write(&inet, family, out, sizeof *out);
 }
 
+void wi_sim_loopback_address(int family, struct sockaddr_storage *out)
+{
+    struct wi_sim_inet inet = wi_sim_inet_loopback(family);
+    *out = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    (void)wi_sim_inet_write(&inet, family, out, sizeof *out);
+}
+
 /* ---- unix ---- */
 
 int wi_sim_path_read(struct wi_sim_path *out, const void *mem, uint32_t len)

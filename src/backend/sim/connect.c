@@ -9,6 +9,9 @@
  * The listener is looked for again when the answer is back: nothing is kept of it meanwhile, so a
  * connect that is given up needs no word to it.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* POLLRDHUP */
+#endif
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -37,7 +40,8 @@ static void fail(struct wi_sim_sock *sock, int error)
     sock->syn_state = WI_SIM_SYN_OVER;
     sock->error = error;
     sock->rd_shut = sock->wr_shut = true;
-    wi_sim_sock_note(sock, refused ? WI_SIM_NOTE_REFUSED : WI_SIM_NOTE_TIMED_OUT, sock->remote.port);
+    wi_sim_sock_note(sock, refused ? WI_SIM_NOTE_REFUSED : WI_SIM_NOTE_TIMED_OUT,
+                     sock->remote.port);
     wi_sim_sock_kick(sock, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
 }
 
@@ -61,8 +65,7 @@ static void answer(struct wi_sim_sock *sock)
     const struct wi_sim_node *from = target_of(sock), *to = sock->file.node;
     const struct wi_sim_sock *listener = listener_of(sock);
     weir_ns unused;
-    bool refused =
-        listener == NULL || wi_sim_fault(world, WI_SIM_NETWORK, world->faults.refuse);
+    bool refused = listener == NULL || wi_sim_fault(world, WI_SIM_NETWORK, world->faults.refuse);
     if ((!refused && wi_sim_listen_is_full(listener)) ||
         wi_sim_wire_look(from, to, &unused) == WI_SIM_LOST)
         lost(sock);

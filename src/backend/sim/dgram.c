@@ -8,6 +8,9 @@
  *
  * A datagram in flight belongs to the socket that sent it, which lives as long, though closed.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* POLLRDHUP */
+#endif
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -40,17 +43,17 @@ static struct dgram *dgram_at(struct wi_list *link)
     return wi_container_of(link, struct dgram, link);
 }
 
-static struct dgram *dgram_new(const struct wi_sim_source *source)
+static struct dgram *dgram_new(const struct wi_sim_gather *gather)
 {
-    struct dgram *dgram = malloc(sizeof *dgram + source->len);
+    struct dgram *dgram = malloc(sizeof *dgram + gather->len);
     if (dgram == NULL)
         return NULL;
-    *dgram = (struct dgram){.len = (uint32_t)source->len};
+    *dgram = (struct dgram){.len = (uint32_t)gather->len};
     wi_list_init(&dgram->link);
     char *to = dgram->bytes;
-    for (size_t i = 0; i < source->count; to += source->iov[i++].iov_len)
-        if (source->iov[i].iov_len > 0)
-            memcpy(to, source->iov[i].iov_base, source->iov[i].iov_len);
+    for (size_t i = 0; i < gather->count; to += gather->iov[i++].iov_len)
+        if (gather->iov[i].iov_len > 0)
+            memcpy(to, gather->iov[i].iov_base, gather->iov[i].iov_len);
     return dgram;
 }
 
@@ -164,11 +167,11 @@ void wi_sim_dgram_link_changed(struct wi_sim_sock *sock, const struct wi_sim_nod
 
 /* ---- sending, UDP ---- */
 
-static int fly(struct wi_sim_sock *sock, const struct wi_sim_source *source,
+static int fly(struct wi_sim_sock *sock, const struct wi_sim_gather *gather,
                const struct wi_sim_inet *to, struct wi_sim_node *node)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
-    struct dgram *dgram = dgram_new(source);
+    struct dgram *dgram = dgram_new(gather);
     if (dgram == NULL)
         return -ENOMEM;
     dgram->sender = sock;
@@ -211,18 +214,18 @@ static int read_target(struct wi_sim_sock *sock, const struct wi_req *req, struc
 static ssize_t udp_send(struct wi_sim_sock *sock, const struct wi_req *req)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
-    struct wi_sim_source source;
+    struct wi_sim_gather gather;
     struct wi_sim_inet to;
     int error = wi_sim_sock_error(sock);
     if (error < 0)
         return error;
     if (sock->wr_shut)
         return -EPIPE;
-    wi_sim_source_init(&source, req);
+    wi_sim_gather_init(&gather, req);
     int rc = read_target(sock, req, &to);
     if (rc < 0)
         return rc;
-    if (source.len > UDP_BYTES_MAX || source.len > (size_t)world->faults.mtu)
+    if (gather.len > UDP_BYTES_MAX || gather.len > (size_t)world->faults.mtu)
         return -EMSGSIZE;
     int route = wi_sim_inet_route(&to, sock->file.node);
     if (route < 0)
@@ -230,17 +233,17 @@ static ssize_t udp_send(struct wi_sim_sock *sock, const struct wi_req *req)
     struct wi_sim_inet any = sock->local;
     if (!sock->bound && (rc = wi_sim_port_choose(sock, &any)) < 0)
         return rc;
-    for (size_t i = 0; i < source.count; i++)
+    for (size_t i = 0; i < gather.count; i++)
         wi_sim_note(world, WI_SIM_NOTE_SENT,
-                    wi_sim_digest(source.iov[i].iov_base, source.iov[i].iov_len));
+                    wi_sim_digest(gather.iov[i].iov_base, gather.iov[i].iov_len));
     if (wi_sim_fault(world, WI_SIM_NETWORK, world->faults.dgram_loss)) {
-        wi_sim_sock_note(sock, WI_SIM_NOTE_DGRAM_LOST, (uint32_t)source.len);
-        return (ssize_t)source.len;
+        wi_sim_sock_note(sock, WI_SIM_NOTE_DGRAM_LOST, (uint32_t)gather.len);
+        return (ssize_t)gather.len;
     }
     int copies = 1 + wi_sim_fault(world, WI_SIM_NETWORK, world->faults.dgram_dup);
     for (int i = 0; i < copies && rc == 0; i++)
-        rc = fly(sock, &source, &to, world->node[route]);
-    return rc < 0 ? rc : (ssize_t)source.len;
+        rc = fly(sock, &gather, &to, world->node[route]);
+    return rc < 0 ? rc : (ssize_t)gather.len;
 }
 
 /* ---- sending, unix ---- */
@@ -274,12 +277,12 @@ static int find_target(struct wi_sim_sock *sock, const struct wi_req *req, struc
 
 static ssize_t unix_send(struct wi_sim_sock *sock, const struct wi_req *req)
 {
-    struct wi_sim_source source;
+    struct wi_sim_gather gather;
     struct wi_sim_sock *to;
     if (sock->wr_shut)
         return -EPIPE;
-    wi_sim_source_init(&source, req);
-    if (source.len > wi_sim_buf_bytes(sock->options.send_buf))
+    wi_sim_gather_init(&gather, req);
+    if (gather.len > wi_sim_buf_bytes(sock->options.send_buf))
         return -EMSGSIZE;
     int rc = find_target(sock, req, &to);
     if (rc < 0)
@@ -290,12 +293,12 @@ static ssize_t unix_send(struct wi_sim_sock *sock, const struct wi_req *req)
         sock->starved = true;
         return -EAGAIN;
     }
-    struct dgram *dgram = dgram_new(&source);
+    struct dgram *dgram = dgram_new(&gather);
     if (dgram == NULL)
         return -ENOMEM;
     dgram->sender = sock;
     receive(to, dgram);
-    return (ssize_t)source.len;
+    return (ssize_t)gather.len;
 }
 
 /* Somebody's queue has room again. */

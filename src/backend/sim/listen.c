@@ -100,7 +100,8 @@ int wi_sim_accept(struct wi_sim_sock *listener)
     if (fd < 0)
         return fd;
     unqueue(sock);
-    wi_sim_sock_note(listener, WI_SIM_NOTE_ACCEPTED, sock->domain == AF_UNIX ? 0 : sock->remote.port);
+    wi_sim_sock_note(listener, WI_SIM_NOTE_ACCEPTED,
+                     sock->domain == AF_UNIX ? 0 : sock->remote.port);
     return fd;
 }
 

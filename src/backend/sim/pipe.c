@@ -17,6 +17,14 @@ void wi_sim_pipe_free(struct wi_sim_pipe *pipe)
     *pipe = (struct wi_sim_pipe){.last = pipe->last};
 }
 
+void wi_sim_pipe_shrink(struct wi_sim_pipe *pipe)
+{
+    wi_assert(pipe->arrived + pipe->flying == 0);
+    free(pipe->bytes);
+    pipe->bytes = NULL;
+    pipe->room = pipe->head = 0;
+}
+
 /* Copies from the ring, at a distance from its head. */
 static void copy_out(const struct wi_sim_pipe *pipe, uint32_t from, char *mem, uint32_t len)
 {

@@ -40,6 +40,9 @@ struct wi_sim_pipe {
 /* Frees what it has; empty and usable afterwards. */
 void wi_sim_pipe_free(struct wi_sim_pipe *pipe);
 
+/* Frees the bytes of one that has none; there is still room for segments without. */
+void wi_sim_pipe_shrink(struct wi_sim_pipe *pipe);
+
 /* Room for so many more bytes and segments. 0 or -ENOMEM. */
 int wi_sim_pipe_reserve(struct wi_sim_pipe *pipe, uint32_t len, uint32_t segments);
 

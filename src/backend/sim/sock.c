@@ -106,28 +106,28 @@ uint32_t wi_sim_sock_cut(struct wi_sim_sock *sock, uint32_t len, wi_odds odds, u
     return len - 1 - (uint32_t)wi_choose(&world->choices, WI_SIM_NETWORK, len - 1);
 }
 
-void wi_sim_source_init(struct wi_sim_source *source, const struct wi_req *req)
+void wi_sim_gather_init(struct wi_sim_gather *gather, const struct wi_req *req)
 {
     if (req->opcode == WI_OP_SENDMSG) {
         const struct msghdr *message = req->mem;
-        source->iov = message->msg_iov;
-        source->count = message->msg_iovlen;
+        gather->iov = message->msg_iov;
+        gather->count = message->msg_iovlen;
     } else {
-        source->one = (struct iovec){.iov_base = req->mem, .iov_len = req->len};
-        source->iov = &source->one;
-        source->count = 1;
+        gather->one = (struct iovec){.iov_base = req->mem, .iov_len = req->len};
+        gather->iov = &gather->one;
+        gather->count = 1;
     }
-    source->len = 0;
-    for (size_t i = 0; i < source->count; i++)
-        source->len += source->iov[i].iov_len;
+    gather->len = 0;
+    for (size_t i = 0; i < gather->count; i++)
+        gather->len += gather->iov[i].iov_len;
 }
 
-void wi_sim_source_put(const struct wi_sim_source *source, size_t at, size_t len,
+void wi_sim_gather_put(const struct wi_sim_gather *gather, size_t at, size_t len,
                        struct wi_sim_sock *to)
 {
     struct wi_sim_world *world = wi_sim_sock_world(to);
-    for (size_t i = 0; i < source->count && len > 0; i++) {
-        const struct iovec *iov = &source->iov[i];
+    for (size_t i = 0; i < gather->count && len > 0; i++) {
+        const struct iovec *iov = &gather->iov[i];
         if (at >= iov->iov_len) {
             at -= iov->iov_len;
             continue;

@@ -164,16 +164,16 @@ int wi_sim_sock_error(struct wi_sim_sock *sock);
 uint32_t wi_sim_sock_cut(struct wi_sim_sock *sock, uint32_t len, wi_odds odds, uint32_t events);
 
 /* The buffers of a SEND or SENDMSG. */
-struct wi_sim_source {
+struct wi_sim_gather {
     struct iovec one;
     const struct iovec *iov;
     size_t count, len;
 };
 
-void wi_sim_source_init(struct wi_sim_source *source, const struct wi_req *req);
+void wi_sim_gather_init(struct wi_sim_gather *gather, const struct wi_req *req);
 
 /* Puts `len` bytes from `at` on, in the order of the buffers, into the pipe of a sock. */
-void wi_sim_source_put(const struct wi_sim_source *source, size_t at, size_t len,
+void wi_sim_gather_put(const struct wi_sim_gather *gather, size_t at, size_t len,
                        struct wi_sim_sock *to);
 
 /* ---- ports ---- */

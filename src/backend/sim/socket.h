@@ -20,10 +20,6 @@ int wi_sim_socket_new(struct wi_sim_node *node, int domain, int type, int protoc
 /* BIND to SHUTDOWN, as WI_CTL_* of backend.h, on a file of kind SOCKET or LISTENER. */
 int wi_sim_socket_ctl(struct wi_sim_file *file, const struct wi_ctl *ctl);
 
-/* WI_CTL_STATPATH and WI_CTL_UNLINK: of socket files. */
-int wi_sim_unix_stat(struct wi_sim_node *node, const char *path, uint64_t *aux);
-int wi_sim_unix_unlink(struct wi_sim_node *node, const char *path);
-
 /* Every connection through this link looks at it anew: it was cut, held, released or healed. */
 void wi_sim_link_changed(struct wi_sim_world *world, unsigned from, unsigned to);
 

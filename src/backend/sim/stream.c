@@ -12,6 +12,9 @@
  *
  * What reads here like tcp_recvmsg, tcp_poll or tcp_reset of the kernel is meant to.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* POLLRDHUP */
+#endif
 #include <errno.h>
 #include <poll.h>
 
@@ -77,12 +80,12 @@ static void push_sign(struct wi_sim_sock *from, uint32_t flags)
     struct wi_sim_sock *to = from->peer;
     if (wi_sim_pipe_resets(&to->in)) /* nothing matters after that */
         return;
-    push(to, (struct wi_sim_segment){
-                 .at = wi_sim_wire_send(from->file.node, to->file.node, 0), .flags = flags});
+    push(to, (struct wi_sim_segment){.at = wi_sim_wire_send(from->file.node, to->file.node, 0),
+                                     .flags = flags});
 }
 
 /* Sends a piece of the source on its way. False: a reset takes its place. */
-static bool launch(struct wi_sim_sock *from, const struct wi_sim_source *source, size_t at,
+static bool launch(struct wi_sim_sock *from, const struct wi_sim_gather *gather, size_t at,
                    uint32_t len, weir_ns delay)
 {
     struct wi_sim_world *world = wi_sim_sock_world(from);
@@ -100,12 +103,12 @@ static bool launch(struct wi_sim_sock *from, const struct wi_sim_source *source,
         segment.at += again;
         segment.flags = WI_SIM_SEG_LATE;
     }
-    wi_sim_source_put(source, at, len, to);
+    wi_sim_gather_put(gather, at, len, to);
     push(to, segment);
     return true;
 }
 
-static void launch_all(struct wi_sim_sock *from, const struct wi_sim_source *source, uint32_t len)
+static void launch_all(struct wi_sim_sock *from, const struct wi_sim_gather *gather, uint32_t len)
 {
     struct wi_sim_world *world = wi_sim_sock_world(from);
     uint32_t first = len;
@@ -113,11 +116,10 @@ static void launch_all(struct wi_sim_sock *from, const struct wi_sim_source *sou
         return;
     if (len > 1 && wi_sim_fault(world, WI_SIM_NETWORK, world->faults.segment))
         first = 1 + (uint32_t)wi_choose(&world->choices, WI_SIM_NETWORK, len - 1);
-    if (!launch(from, source, 0, first, 0) || first == len)
+    if (!launch(from, gather, 0, first, 0) || first == len)
         return;
-    weir_ns delay =
-        1 + (weir_ns)wi_choose(&world->choices, WI_SIM_NETWORK, (uint64_t)PIECE_NS_MAX);
-    (void)launch(from, source, first, len - first, delay);
+    weir_ns delay = 1 + (weir_ns)wi_choose(&world->choices, WI_SIM_NETWORK, (uint64_t)PIECE_NS_MAX);
+    (void)launch(from, gather, first, len - first, delay);
 }
 
 static ssize_t send_error(struct wi_sim_sock *sock)
@@ -128,22 +130,22 @@ static ssize_t send_error(struct wi_sim_sock *sock)
 
 static ssize_t stream_send(struct wi_sim_sock *sock, const struct wi_req *req)
 {
-    struct wi_sim_source source;
+    struct wi_sim_gather gather;
     if (sock->state == WI_SIM_CONNECTING && sock->syn_state != WI_SIM_SYN_OVER)
         return -EAGAIN;
     if (sock->state != WI_SIM_CONNECTED || sock->wr_shut)
         return send_error(sock);
-    wi_sim_source_init(&source, req);
-    if (source.len == 0)
+    wi_sim_gather_init(&gather, req);
+    if (gather.len == 0)
         return 0;
-    uint32_t room = room_of(sock), len = source.len < room ? (uint32_t)source.len : room;
-    sock->starved |= len < source.len;
+    uint32_t room = room_of(sock), len = gather.len < room ? (uint32_t)gather.len : room;
+    sock->starved |= len < gather.len;
     if (len == 0)
         return -EAGAIN;
     len = wi_sim_sock_cut(sock, len, wi_sim_sock_world(sock)->faults.send_short, POLLOUT);
     if (wi_sim_pipe_reserve(&sock->peer->in, len, 2 + SPARE_SEGMENTS) < 0)
         return -ENOMEM;
-    launch_all(sock, &source, len);
+    launch_all(sock, &gather, len);
     return (ssize_t)len;
 }
 
@@ -263,7 +265,8 @@ static int take_arrivals(struct wi_sim_sock *sock)
     struct wi_sim_segment *first;
     sock->blocked = false;
     while ((first = wi_sim_pipe_first(&sock->in)) != NULL && first->at <= world->now) {
-        uint32_t flags = first->flags, room = window > sock->in.arrived ? window - sock->in.arrived : 0;
+        uint32_t flags = first->flags,
+                 room = window > sock->in.arrived ? window - sock->in.arrived : 0;
         uint32_t len = first->len < room ? first->len : room;
         if ((flags & WI_SIM_SEG_RST) != 0) {
             wi_sim_pipe_pop(&sock->in);
@@ -333,8 +336,7 @@ static void arrive_at_closed(struct wi_sim_sock *sock)
 
 static void arrive_in_time(struct wi_sim_sock *sock)
 {
-    if (sock->blocked && wi_sim_pipe_resets(&sock->in) &&
-        sock->in.last <= wi_sim_sock_now(sock)) {
+    if (sock->blocked && wi_sim_pipe_resets(&sock->in) && sock->in.last <= wi_sim_sock_now(sock)) {
         wi_sim_pipe_drop(&sock->in);
         take_reset(sock, 0);
         return;
@@ -409,7 +411,8 @@ static void open_window(struct wi_sim_sock *sock)
         wi_sim_event_is_set(&sock->arrival))
         return;
     wi_sim_event_set(world, &sock->arrival,
-                     world->now + wi_sim_wire_latency(here, there) + wi_sim_wire_latency(there, here));
+                     world->now + wi_sim_wire_latency(here, there) +
+                         wi_sim_wire_latency(there, here));
 }
 
 static ssize_t stream_recv(struct wi_sim_sock *sock, const struct wi_req *req)
@@ -535,8 +538,9 @@ static void stream_release(struct wi_sim_file *file)
         close_stream(sock);
     wi_sim_event_clear(wi_sim_sock_world(sock), &sock->kick);
     sock->released = true;
-    if (sock->in.arrived + sock->in.flying == 0 && sock->in.count == 0)
-        wi_sim_pipe_free(&sock->in);
+    sock->in.arrived = 0; /* nobody reads it */
+    if (sock->in.flying == 0)
+        wi_sim_pipe_shrink(&sock->in);
     wi_sim_sock_settle(sock);
 }
 

@@ -6,6 +6,9 @@
  * path makes is the socket's own entry among the node's sockets, which stays for it when the socket
  * is closed, or its node crashes, until it is unlinked.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* POLLRDHUP */
+#endif
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -181,24 +184,24 @@ static bool is_writable(const struct wi_sim_sock *sock)
 
 static ssize_t unix_send(struct wi_sim_sock *sock, const struct wi_req *req)
 {
-    struct wi_sim_source source;
+    struct wi_sim_gather gather;
     if (sock->wr_shut)
         return -EPIPE;
     if (sock->state != WI_SIM_CONNECTED)
         return -ENOTCONN;
-    wi_sim_source_init(&source, req);
-    if (source.len == 0)
+    wi_sim_gather_init(&gather, req);
+    if (gather.len == 0)
         return 0;
     uint32_t used = used_of(sock), limit = wi_sim_buf_bytes(sock->options.send_buf);
     uint32_t room = used < limit ? limit - used : 0;
-    uint32_t len = source.len < room ? (uint32_t)source.len : room;
-    sock->starved |= len < source.len;
+    uint32_t len = gather.len < room ? (uint32_t)gather.len : room;
+    sock->starved |= len < gather.len;
     if (len == 0)
         return -EAGAIN;
     len = wi_sim_sock_cut(sock, len, wi_sim_sock_world(sock)->faults.send_short, POLLOUT);
     if (wi_sim_pipe_reserve(&sock->peer->in, len, 0) < 0)
         return -ENOMEM;
-    wi_sim_source_put(&source, 0, len, sock->peer);
+    wi_sim_gather_put(&gather, 0, len, sock->peer);
     wi_sim_pipe_land(&sock->peer->in);
     wi_sim_sock_kick(sock->peer, POLLIN);
     return (ssize_t)len;
