@@ -72,6 +72,7 @@ void wi_sim_node_crash(struct wi_sim_node *node)
 void wi_sim_node_free(struct wi_sim_node *node)
 {
     close_all(node);
+    wi_sim_sockets_free(node);
     wi_sim_disk_close(node->disk);
     free(node->fd);
     free(node);

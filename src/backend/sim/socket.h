@@ -20,16 +20,24 @@ int wi_sim_socket_new(struct wi_sim_node *node, int domain, int type, int protoc
 /* BIND to SHUTDOWN, as WI_CTL_* of backend.h, on a file of kind SOCKET or LISTENER. */
 int wi_sim_socket_ctl(struct wi_sim_file *file, const struct wi_ctl *ctl);
 
-/* WI_CTL_STATPATH and WI_CTL_UNLINK: of socket files. */
-int wi_sim_unix_stat(struct wi_sim_node *node, const char *path, uint64_t *aux);
-int wi_sim_unix_unlink(struct wi_sim_node *node, const char *path);
-
 /* Every connection through this link looks at it anew: it was cut, held, released or healed. */
 void wi_sim_link_changed(struct wi_sim_world *world, unsigned from, unsigned to);
 
 /* All sockets of a node vanish, as its memory does: no FIN, no reset. Files that are still held are
- * dead, and answer -EBADF to nobody. Before its disk crashes. */
+ * dead, and answer -EBADF to nobody. Before its descriptors go, and before its disk crashes. What a
+ * link still carries arrives, and the names of unix sockets stay. */
 void wi_sim_sockets_crash(struct wi_sim_node *node);
+
+/* Frees all that is left of them, at the end of their world; nobody holds a file of the node. */
+void wi_sim_sockets_free(struct wi_sim_node *node);
+
+/* ---- files of unix sockets; their names are kept with the node's sockets ---- */
+
+/* {device, inode} as WI_CTL_STATPATH. 0 or -ENOENT. */
+int wi_sim_unix_stat(struct wi_sim_node *node, const char *path, uint64_t *aux);
+
+/* The name goes, the socket stays. 0 or -ENOENT. */
+int wi_sim_unix_unlink(struct wi_sim_node *node, const char *path);
 
 /* Which node an address (AF_INET, AF_INET6) leads to from here; -ENETUNREACH. */
 int wi_sim_route(const struct wi_sim_node *from, const void *address, uint32_t len);
