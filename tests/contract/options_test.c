@@ -119,7 +119,7 @@ static int64_t resolve(const struct weir_opts *opts, size_t option)
 {
     struct wi_options resolved;
     struct wi_log log;
-    CHECK_EQ(wi_options_resolve(&resolved, &log, opts), 0);
+    CHECK_EQ(wi_options_resolve(&resolved, &log, opts, false), 0);
     return get(&resolved, option);
 }
 
@@ -350,7 +350,7 @@ CASE(older_options_are_taken_up_to_their_size)
     opts.linger_ns = INT64_MIN;
     struct wi_options resolved;
     struct wi_log log;
-    CHECK_EQ(wi_options_resolve(&resolved, &log, &opts), 0);
+    CHECK_EQ(wi_options_resolve(&resolved, &log, &opts, false), 0);
     CHECK_EQ(resolved.run_budget, 9);
     CHECK_EQ(resolved.tasks_max, 4194304);
     CHECK_EQ(weir_run(&opts, ok, NULL), 7);

@@ -273,12 +273,20 @@ void wi_sim_leave(struct wi_sim_world *world)
     wi_coro_end(&self->coro, &next->coro);
 }
 
+static void begin(void *arg)
+{
+    struct wi_sim_strand *self = arg;
+    arrive(self->world, self);
+    self->body(self->arg);
+}
+
 int wi_sim_strand_open(struct wi_sim_world *world, struct wi_sim_strand *strand, size_t stack_bytes,
                        void (*body)(void *arg), void *arg)
 {
-    *strand = (struct wi_sim_strand){.kicked = true, .until = WEIR_FOREVER};
+    *strand = (struct wi_sim_strand){
+        .kicked = true, .until = WEIR_FOREVER, .world = world, .body = body, .arg = arg};
     wi_list_init(&strand->link);
-    int rc = wi_coro_open(&strand->coro, stack_bytes, body, arg);
+    int rc = wi_coro_open(&strand->coro, stack_bytes, begin, strand);
     if (rc == 0)
         wi_list_push_back(&world->strands, &strand->link);
     return rc;

@@ -52,6 +52,9 @@ struct wi_sim_strand {
     weir_ns until;        /* it waits so long, in the world's time, or until it is kicked */
     bool kicked;
     enum wi_never told;
+    struct wi_sim_world *world;
+    void (*body)(void *arg);
+    void *arg;
 };
 
 struct wi_sim_world {
