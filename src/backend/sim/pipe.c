@@ -116,12 +116,13 @@ void wi_sim_pipe_pop(struct wi_sim_pipe *pipe)
     pipe->count--;
 }
 
-bool wi_sim_pipe_resets(const struct wi_sim_pipe *pipe)
+uint32_t wi_sim_pipe_resets(const struct wi_sim_pipe *pipe)
 {
     if (pipe->count == 0)
-        return false;
+        return 0;
     uint32_t last = (pipe->first + pipe->count - 1) & (pipe->slots - 1);
-    return (pipe->segment[last].flags & WI_SIM_SEG_RST) != 0;
+    uint32_t flags = pipe->segment[last].flags;
+    return (flags & WI_SIM_SEG_RST) != 0 ? flags : 0;
 }
 
 void wi_sim_pipe_drop(struct wi_sim_pipe *pipe)

@@ -67,8 +67,8 @@ static inline void wi_sim_pipe_land(struct wi_sim_pipe *pipe)
     pipe->flying = 0;
 }
 
-/* Whether a reset is under way. */
-bool wi_sim_pipe_resets(const struct wi_sim_pipe *pipe);
+/* The flags of a reset that is under way, or 0. */
+uint32_t wi_sim_pipe_resets(const struct wi_sim_pipe *pipe);
 
 /* Forgets what is in flight: all of it, or from the first segment that came late on. */
 void wi_sim_pipe_drop(struct wi_sim_pipe *pipe);

@@ -205,8 +205,10 @@ static bool is_finished(const struct wi_sim_sock *sock)
 static void take_reset(struct wi_sim_sock *sock, uint32_t flags)
 {
     struct wi_sim_sock *peer = sock->peer;
-    if ((flags & WI_SIM_SEG_BOTH) != 0 && !wi_sim_sock_is_over(peer))
+    if ((flags & WI_SIM_SEG_BOTH) != 0 && !wi_sim_sock_is_over(peer)) {
+        forget_unsent(sock);
         push_sign(sock, WI_SIM_SEG_RST);
+    }
     if (is_finished(sock)) {
         sock->dead = true;
         wi_sim_pipe_drop(&sock->in);
@@ -336,9 +338,10 @@ static void arrive_at_closed(struct wi_sim_sock *sock)
 
 static void arrive_in_time(struct wi_sim_sock *sock)
 {
-    if (sock->blocked && wi_sim_pipe_resets(&sock->in) && sock->in.last <= wi_sim_sock_now(sock)) {
+    uint32_t reset = sock->blocked ? wi_sim_pipe_resets(&sock->in) : 0;
+    if (reset != 0 && sock->in.last <= wi_sim_sock_now(sock)) {
         wi_sim_pipe_drop(&sock->in);
-        take_reset(sock, 0);
+        take_reset(sock, reset);
         return;
     }
     int events = take_arrivals(sock);
