@@ -89,8 +89,8 @@ WEIR_API int weir_sim_crash(int node);
  * -ESRCH: no such node; -EALREADY: it runs; -ENOMEM. */
 WEIR_API WEIR_MUST_USE int weir_sim_restart(int node, weir_fn *main_fn, void *arg);
 
-/* [wait] Until the node does not run any more: what its weir_run gave, or -EOWNERDEAD if it crashed;
- * -ESRCH: no such node. */
+/* Until the node does not run any more: what its weir_run gave, or -EOWNERDEAD if it crashed;
+ * -ESRCH: no such node. [wait] */
 WEIR_API WEIR_MUST_USE int weir_sim_wait(int node);
 
 /* A signal comes to the node: to weir_signal_wait, and to the options stop_signals and dump_signal. 0 or

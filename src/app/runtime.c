@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "backend/sim/core.h"
+#include "backend/sim.h"
 #include "base/limits.h"
 #include "weir/error.h"
 

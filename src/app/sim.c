@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/sim/record.h"
-#include "backend/sim/socket.h"
 #include "base/opts.h"
 #include "weir/error.h"
 #include "weir/scope.h"
@@ -95,11 +93,15 @@ static int run_world(struct wi_sim *sim, struct wi_why *why)
                              .log = sim->opts.log,
                              .log_user = sim->opts.log_user,
                              .log_level = sim->opts.log_level};
+    wi_list_init(&driver->memory);
     driver->node = wi_sim_node_new(world, "driver", 0);
     if (driver->node == NULL)
         return -ENOMEM;
     struct wi_start start = {.node = driver->node, .runtime = &driver->runtime};
     int rc = wi_run_as(&opts, drive, sim, &start);
+    wi_sim_free_memory(driver);
+    unsigned unended = wi_sim_end_all(sim);
+    rc = rc >= 0 && unended > 0 ? -ETIME : rc;
     give_report(sim);
     if (sim->opts.record != NULL && !world->choices.lost) {
         int error = wi_sim_record_write(world->choices.record, sim->opts.record, why);
@@ -135,8 +137,6 @@ static int run(struct wi_sim *sim, uint64_t seed, struct wi_why *why)
     rc = open_world(sim, seed, replays ? log : NULL, why);
     if (rc == 0) {
         rc = run_world(sim, why);
-        for (int i = 0; i < WI_SIM_NODES_MAX; i++)
-            wi_sim_process_free(&sim->process[i]);
         wi_sim_world_close(sim->world);
         free(sim->mark);
     }

@@ -13,7 +13,7 @@
 #define WI_APP_SIM_H
 
 #include "app/runtime.h"
-#include "backend/sim/core.h"
+#include "backend/sim.h"
 #include "weir/sim.h"
 
 enum wi_sim_life { WI_SIM_RUNS, WI_SIM_ENDED, WI_SIM_CRASHED };
@@ -61,7 +61,11 @@ struct wi_sim_process *wi_sim_process_here(void);
 /* Stops the nodes that run and waits until they do not; the driver's main task. */
 void wi_sim_stop_all(struct wi_sim *sim);
 
-/* Frees what is left of a process. It does not run. */
-void wi_sim_process_free(struct wi_sim_process *process);
+/* All that the node got from weir_sim_alloc. */
+void wi_sim_free_memory(struct wi_sim_process *process);
+
+/* The driver's run is over: lets those that still run end, and takes the power from who does not. How
+ * many those were. */
+unsigned wi_sim_end_all(struct wi_sim *sim);
 
 #endif /* WI_APP_SIM_H */

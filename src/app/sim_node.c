@@ -6,16 +6,19 @@
 #include <string.h>
 
 #include "app/sim.h"
-#include "backend/sim/socket.h"
 #include "base/opts.h"
 #include "base/require.h"
 #include "net/resolve.h"
 #include "weir/error.h"
 #include "weir/scope.h"
 
-enum { STACK_BYTES = 256 * 1024 }; /* a loop, and whatever log functions and hooks need */
+enum {
+    STACK_BYTES = 256 * 1024, /* a loop, and whatever log functions and hooks need */
+    TELLS = 2                 /* that nothing will come, to a node that does not end */
+};
 
 #define GRACE (5 * WEIR_SEC)
+#define STOP_MAX (30 * WEIR_SEC)
 
 struct waiter {
     struct wi_wait wait;
@@ -41,7 +44,7 @@ static void tell_waiters(struct wi_sim_process *process)
     }
 }
 
-static void free_memory(struct wi_sim_process *process)
+void wi_sim_free_memory(struct wi_sim_process *process)
 {
     for (struct wi_list *at; (at = wi_list_pop_front(&process->memory)) != NULL;)
         free(wi_container_of(at, struct wi_sim_block, link));
@@ -53,7 +56,7 @@ static void live(void *arg)
     struct wi_start start = {.node = process->node, .runtime = &process->runtime};
     process->result = wi_run_as(&process->opts, process->main_fn, process->main_arg, &start);
     process->life = WI_SIM_ENDED;
-    free_memory(process);
+    wi_sim_free_memory(process);
     wi_sim_note(process->sim->world, process->node->index, (uint64_t)process->result);
     tell_waiters(process);
     wi_sim_leave(process->sim->world);
@@ -167,16 +170,9 @@ int weir_sim_restart(int node, weir_fn *main_fn, void *arg)
 
 /* ---- ending ---- */
 
-int weir_sim_crash(int node)
+/* The power fails; whoever does this is another strand. */
+static void take_down(struct wi_sim_process *process)
 {
-    struct wi_sim *sim = wi_sim_here();
-    if (sim == NULL)
-        return -EPERM;
-    struct wi_sim_process *process = find(sim, node);
-    if (process == wi_sim_process_here() || node == 0)
-        return -EINVAL;
-    if (process == NULL || process->life != WI_SIM_RUNS)
-        return -ESRCH;
     struct wi_core *self = wi_core_self;
     process->node->down = true;
     wi_sim_sockets_crash(process->node);
@@ -188,11 +184,24 @@ int weir_sim_crash(int node)
     }
     wi_sim_strand_close(&process->strand);
     wi_sim_node_crash(process->node);
-    free_memory(process);
+    wi_sim_free_memory(process);
     process->life = WI_SIM_CRASHED;
     process->result = -EOWNERDEAD;
-    wi_sim_note(sim->world, process->node->index, UINT64_MAX);
+    wi_sim_note(process->sim->world, process->node->index, UINT64_MAX);
     tell_waiters(process);
+}
+
+int weir_sim_crash(int node)
+{
+    struct wi_sim *sim = wi_sim_here();
+    if (sim == NULL)
+        return -EPERM;
+    struct wi_sim_process *process = find(sim, node);
+    if (node == 0 || process == wi_sim_process_here())
+        return -EINVAL;
+    if (process == NULL || process->life != WI_SIM_RUNS)
+        return -ESRCH;
+    take_down(process);
     return 0;
 }
 
@@ -242,21 +251,47 @@ static void ask_to_stop(struct wi_sim_process *process)
     wi_sim_kick(&process->strand);
 }
 
-void wi_sim_stop_all(struct wi_sim *sim)
+/* The first node from this number on that runs, or NULL. */
+static struct wi_sim_process *next_running(struct wi_sim *sim, int from)
 {
-    for (int i = 1; i < WI_SIM_NODES_MAX; i++)
-        if (sim->process[i].life == WI_SIM_RUNS && sim->process[i].runtime != NULL)
-            ask_to_stop(&sim->process[i]);
-    for (int i = 1; i < WI_SIM_NODES_MAX; i++)
-        while (find(sim, i) != NULL && sim->process[i].life == WI_SIM_RUNS)
-            if (weir_sim_wait(i) < 0 && sim->process[i].life == WI_SIM_RUNS)
-                return; /* time is up, or nothing will ever happen; the nodes say so themselves */
+    for (int i = from; i < WI_SIM_NODES_MAX; i++)
+        if (sim->process[i].node != NULL && sim->process[i].life == WI_SIM_RUNS)
+            return &sim->process[i];
+    return NULL;
 }
 
-void wi_sim_process_free(struct wi_sim_process *process)
+void wi_sim_stop_all(struct wi_sim *sim)
 {
-    if (process->node != NULL && process->memory.next != NULL)
-        free_memory(process);
+    struct wi_sim_world *world = sim->world;
+    struct wi_sim_process *process;
+    weir_ns end = world->now + STOP_MAX;
+    for (int i = 1; (process = next_running(sim, i)) != NULL; i = (int)process->node->index + 1)
+        if (process->runtime != NULL)
+            ask_to_stop(process);
+    if (end < world->time_max)
+        world->time_max = end;
+    int rc = 0;
+    while (rc != -ECANCELED && (process = next_running(sim, 1)) != NULL)
+        rc = weir_sim_wait((int)process->node->index);
+}
+
+/* Whatever of it does not end although it was told that nothing will come. */
+unsigned wi_sim_end_all(struct wi_sim *sim)
+{
+    struct wi_sim_process *process;
+    unsigned down = 0, told = 0;
+    while ((process = next_running(sim, 1)) != NULL) {
+        if (told < TELLS) {
+            sim->world->time_max = sim->world->now + STOP_MAX;
+            told += wi_sim_wait(sim->world, WEIR_FOREVER) != WI_NEVER_SAID;
+            continue;
+        }
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: node %s does not end",
+               process->node->name);
+        take_down(process);
+        down++;
+    }
+    return down;
 }
 
 /* ---- memory of a node ---- */

@@ -106,6 +106,7 @@ static void call_tasks(struct handles *h)
 {
     struct weir_interval interval;
     CHECK_EQ(weir_interval_start(&interval, 1, WEIR_BURST), 0);
+    CALL(weir_sim_wait, 1);
     CALL(weir_yield);
     CALL(weir_sleep, 0);
     CALL(weir_sleep, WEIR_SEC);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cores -- two cores of one simulated node that wake each other, preempted at every point of their
- * ways to sleep (EX2, EX3, EX6).
+ * ways into sleep: EX2, EX3, EX6.
  *
  *     cores SEED     0 if every wake arrived; WEIR_SIM_SEED counts without an argument
  *
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "app/run.h"
-#include "backend/sim/core.h"
+#include "backend/sim.h"
 #include "weir.h"
 
 enum { ROUNDS = 300, STACK_BYTES = 256 * 1024 };

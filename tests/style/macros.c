@@ -103,3 +103,18 @@ int with_file_options(weir_file *file)
     return weir_open(file, "new", WEIR_FILE_OPTS(.write = 1, .create = 1));
 #endif
 }
+
+int in_a_world(weir_fn *test, weir_fn *server)
+{
+    WEIR_MARK("a world");
+#ifdef __cplusplus
+    struct weir_sim_opts opts = {};
+    struct weir_sim_node_opts node = {};
+    opts.size = sizeof opts;
+    node.size = sizeof node;
+    return weir_sim_run(1, &opts, test, NULL) + weir_sim_node(&node, server, NULL);
+#else
+    return weir_sim_run(1, WEIR_SIM_OPTS(.faults = "lossy"), test, NULL) +
+           weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "server"), server, NULL);
+#endif
+}

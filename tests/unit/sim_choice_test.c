@@ -38,7 +38,7 @@ CASE(sim_choices_are_the_numbers_that_they_always_were)
     wi_choices_seed(&choices, 1);
     CHECK_EQ(wi_choose_bits(&choices, WI_SIM_SCHEDULE), UINT64_C(0x9c9a9c56f3748bcd));
     CHECK_EQ(wi_choose(&choices, WI_SIM_DISK, UINT64_C(1000000007)), 317391866);
-    CHECK_EQ(wi_choose_between(&choices, WI_SIM_USER, -5, 5), 3);
+    CHECK_EQ(wi_choose_between(&choices, WI_SIM_USER, -5, 5), 4);
 }
 
 CASE(sim_choices_of_one_family_do_not_move_another_one)

@@ -196,8 +196,11 @@ static bool jump(struct wi_sim_world *world)
     return true;
 }
 
+/* The first strand, which may end the others, comes last: so each says itself how it stands. */
 static void tell_all(struct wi_sim_world *world, enum wi_never what)
 {
+    wi_list_remove(&world->first.link);
+    wi_list_push_back(&world->strands, &world->first.link);
     for (struct wi_list *at = world->strands.next; at != &world->strands; at = at->next) {
         strand_of(at)->told = what;
         strand_of(at)->kicked = true;

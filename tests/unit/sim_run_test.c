@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* Worlds as users start them: nodes that run, end, crash and start again; links; faults; the end. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "support/lines.h"
+#include "weir.h"
+
+static struct lines log_lines;
+
+/* In how many of the kept lines. */
+static unsigned said(const char *part)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < log_lines.count && i < LINES_MAX; i++)
+        count += strstr(log_lines.line[i].text, part) != NULL;
+    return count;
+}
+
+static int run_world(uint64_t seed, const char *faults, weir_fn *test, void *arg,
+                     struct weir_sim_report *report)
+{
+    return weir_sim_run(seed,
+                        WEIR_SIM_OPTS(.faults = faults, .report = report, .log = lines_take,
+                                      .log_user = &log_lines),
+                        test, arg);
+}
+
+static int calm_world(weir_fn *test, void *arg)
+{
+    return run_world(1, "calm", test, arg, NULL);
+}
+
+/* ---- programs for nodes ---- */
+
+static int echo_conn(void *arg)
+{
+    weir_sock s = *(weir_sock *)arg;
+    struct weir_buf b;
+    ssize_t n;
+    while ((n = weir_recv_buf(s, &b)) > 0 && (n = weir_send_buf(s, &b)) == 0)
+        ;
+    weir_close(&s);
+    return 0;
+}
+
+static int echo_server(void *arg)
+{
+    weir_listener ln = {0};
+    weir_sock s;
+    (void)arg;
+    WEIR_SCOPE(conns, WEIR_ALL);
+    int rc = weir_listen(&ln, ":7000", NULL);
+    while (rc == 0 && (rc = weir_accept(ln, &s)) == 0)
+        if ((rc = weir_spawn_copy(&conns, echo_conn, &s, sizeof s)) < 0)
+            weir_close(&s);
+    weir_listener_close(&ln);
+    return rc;
+}
+
+static int start(const char *name, weir_fn *fn, void *arg)
+{
+    int node = weir_sim_node(WEIR_SIM_NODE_OPTS(.name = name), fn, arg);
+    CHECK_GT(node, 0);
+    return node;
+}
+
+/* A whole conversation: what came of it. */
+static int ask(const char *at)
+{
+    char answer[6] = "";
+    weir_sock s;
+    int rc = weir_dial(&s, at, NULL);
+    if (rc < 0)
+        return rc;
+    rc = weir_send(s, "hello", 6);
+    ssize_t n = rc == 0 ? weir_recv_exact(s, answer, sizeof answer) : rc;
+    weir_close(&s);
+    if (n > 0)
+        CHECK_STR_EQ(answer, "hello");
+    return n > 0 ? 0 : (int)n;
+}
+
+/* Until somebody listens there. */
+static int ask_patiently(const char *at)
+{
+    int rc;
+    while ((rc = ask(at)) == -ECONNREFUSED && (rc = weir_sleep(WEIR_MS)) == 0)
+        ;
+    return rc;
+}
+
+/* ---- nodes ---- */
+
+static int three_ways_to_a_server(void *arg)
+{
+    (void)arg;
+    (void)start("server", echo_server, NULL);
+    CHECK_EQ(ask_patiently("server:7000"), 0);
+    CHECK_EQ(ask("10.0.0.2:7000"), 0);
+    CHECK_EQ(ask("[fd00::2]:7000"), 0);
+    CHECK_EQ(ask("nobody:7000"), WEIR_EHOST);
+    CHECK_EQ(ask("127.0.0.1:7000"), -ECONNREFUSED);
+    return 5;
+}
+
+CASE(sim_nodes_talk_by_name_and_by_address)
+{
+    CHECK_EQ(calm_world(three_ways_to_a_server, NULL), 5);
+}
+
+static int return_seven(void *arg)
+{
+    (void)arg;
+    return weir_sleep(WEIR_SEC) == 0 ? 7 : 8;
+}
+
+static int wait_for_result(void *arg)
+{
+    int node = start("seven", return_seven, NULL);
+    (void)arg;
+    CHECK_EQ(weir_sim_wait(node), 7);
+    CHECK_EQ(weir_sim_wait(node), 7);
+    CHECK_EQ(weir_sim_wait(99), -ESRCH);
+    CHECK_EQ(weir_sim_crash(node), -ESRCH);
+    CHECK_EQ(weir_sim_restart(node, return_seven, NULL), 0);
+    CHECK_EQ(weir_sim_restart(node, return_seven, NULL), -EALREADY);
+    {
+        WEIR_WITHIN(WEIR_MS);
+        CHECK_EQ(weir_sim_wait(node), -ETIMEDOUT);
+    }
+    CHECK_EQ(weir_sim_wait(node), 7);
+    return 0;
+}
+
+CASE(sim_node_gives_its_result_to_whoever_waits)
+{
+    CHECK_EQ(calm_world(wait_for_result, NULL), 0);
+}
+
+static int name_twice(void *arg)
+{
+    (void)arg;
+    (void)start("twin", return_seven, NULL);
+    CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "twin"), return_seven, NULL), -EEXIST);
+    CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "no good"), return_seven, NULL), -EINVAL);
+    CHECK_EQ(said("name \"no good\": must be a host's name"), 1);
+    CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.opts = WEIR_OPTS(.backend = WEIR_BACKEND_EPOLL)),
+                           return_seven, NULL),
+             2);
+    CHECK_EQ(weir_sim_wait(2), -EINVAL);
+    CHECK_EQ(said("a simulated node runs on sim alone"), 1);
+    return 0;
+}
+
+CASE(sim_node_that_cannot_be_is_named)
+{
+    CHECK_EQ(calm_world(name_twice, NULL), 0);
+}
+
+/* ---- crashes ---- */
+
+static int hold_memory(void *arg)
+{
+    char *own = weir_sim_alloc(1000);
+    (void)arg;
+    CHECK_NE(own, NULL);
+    CHECK_EQ(own[999], 0);
+    struct weir_wake *wake;
+    struct weir_signal *signal;
+    CHECK_EQ(weir_wake_open(&wake), 0);
+    CHECK_EQ(weir_signal_open(&signal, 10), 0);
+    return echo_server(arg);
+}
+
+static int crash_and_restart(void *arg)
+{
+    weir_sock s;
+    char byte;
+    int server = start("server", hold_memory, NULL);
+    (void)arg;
+    CHECK_EQ(ask_patiently("server:7000"), 0);
+    CHECK_EQ(weir_dial(&s, "server:7000", NULL), 0);
+    CHECK_EQ(weir_sim_crash(server), 0);
+    CHECK_EQ(weir_sim_wait(server), -EOWNERDEAD);
+    {
+        WEIR_WITHIN(2 * WEIR_SEC); /* nobody answers */
+        CHECK_EQ(weir_recv(s, &byte, 1), -ETIMEDOUT);
+        CHECK_EQ(ask("server:7000"), -ETIMEDOUT);
+    }
+    CHECK_EQ(weir_sim_restart(server, hold_memory, NULL), 0);
+    CHECK_EQ(ask_patiently("server:7000"), 0);
+    CHECK_EQ(weir_send(s, "x", 1), 0); /* of a connection that nobody knows any more */
+    CHECK_EQ(weir_recv(s, &byte, 1), -ECONNRESET);
+    weir_close(&s);
+    return 0;
+}
+
+CASE(sim_node_that_crashes_says_nothing_and_starts_again)
+{
+    CHECK_EQ(calm_world(crash_and_restart, NULL), 0);
+}
+
+static int crash_oneself(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(weir_sim_crash(0), -EINVAL);
+    CHECK_EQ(weir_sim_crash(1), -ESRCH);
+    return 0;
+}
+
+CASE(sim_driver_does_not_crash)
+{
+    CHECK_EQ(calm_world(crash_oneself, NULL), 0);
+}
+
+static int stop_on_signal(void *arg)
+{
+    struct weir_signal *signal;
+    (void)arg;
+    CHECK_EQ(weir_signal_open(&signal, 12), 0);
+    int count = weir_signal_wait(signal);
+    (void)weir_signal_close(signal);
+    return count + 100;
+}
+
+static int send_signals(void *arg)
+{
+    int by_wait = start("waits", stop_on_signal, NULL);
+    int by_option =
+        weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "stops", .opts = WEIR_OPTS(.stop_signals = 1)),
+                      echo_server, NULL);
+    (void)arg;
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_EQ(weir_sim_signal(by_wait, 12), 0);
+    CHECK_EQ(weir_sim_signal(by_option, 15), 0);
+    CHECK_EQ(weir_sim_wait(by_wait), 101);
+    CHECK_EQ(weir_sim_wait(by_option), 0);
+    CHECK_EQ(weir_sim_signal(by_wait, 12), -ESRCH);
+    return 0;
+}
+
+CASE(sim_signals_come_to_one_node)
+{
+    CHECK_EQ(calm_world(send_signals, NULL), 0);
+}
+
+/* ---- the network ---- */
+
+static int cut_and_heal(void *arg)
+{
+    int server = start("server", echo_server, NULL);
+    (void)arg;
+    CHECK_EQ(ask_patiently("server:7000"), 0);
+    CHECK_EQ(weir_sim_partition(0, server), 0);
+    {
+        WEIR_WITHIN(WEIR_SEC);
+        CHECK_EQ(ask("server:7000"), -ETIMEDOUT);
+    }
+    CHECK_EQ(weir_sim_heal(), 0);
+    CHECK_EQ(ask("server:7000"), 0);
+    CHECK_EQ(weir_sim_link(server, 0, WEIR_SIM_HELD), 0);
+    {
+        WEIR_WITHIN(WEIR_SEC);
+        CHECK_EQ(ask("server:7000"), -ETIMEDOUT);
+    }
+    CHECK_EQ(weir_sim_link(WEIR_SIM_ALL, WEIR_SIM_ALL, WEIR_SIM_OPEN), 0);
+    CHECK_EQ(ask("server:7000"), 0);
+    CHECK_EQ(weir_sim_link(0, 9, WEIR_SIM_CUT), -ESRCH);
+    CHECK_EQ(weir_sim_link(0, 1, (enum weir_sim_link)7), -EINVAL);
+    CHECK_EQ(weir_sim_faults("wild"), -EINVAL);
+    CHECK_EQ(said("must be calm, lossy, hostile or swarm"), 1);
+    return 0;
+}
+
+CASE(sim_links_are_cut_held_and_healed)
+{
+    CHECK_EQ(calm_world(cut_and_heal, NULL), 0);
+}
+
+/* ---- the end of a world ---- */
+
+static int leave_servers(void *arg)
+{
+    (void)arg;
+    (void)start("a", echo_server, NULL);
+    (void)start("b", echo_server, NULL);
+    return ask_patiently("b:7000");
+}
+
+CASE(sim_nodes_that_still_run_are_stopped_at_the_end)
+{
+    CHECK_EQ(calm_world(leave_servers, NULL), 0);
+}
+
+static int wait_for_a_server(void *arg)
+{
+    (void)arg;
+    return weir_sim_wait(start("server", echo_server, NULL));
+}
+
+CASE(sim_world_in_which_nothing_can_happen_any_more_ends_with_a_dump)
+{
+    CHECK_EQ(calm_world(wait_for_a_server, NULL), -EDEADLK);
+    CHECK_EQ(said("deadlock: nothing can ever wake"), 2);
+    CHECK_GE(said("to accept"), 1);
+    CHECK_GE(said("for a simulated node"), 1);
+}
+
+static int sleep_for_ever(void *arg)
+{
+    (void)arg;
+    int rc;
+    while ((rc = weir_sleep(WEIR_SEC)) == 0)
+        ;
+    return rc;
+}
+
+CASE(sim_world_ends_when_its_time_is_up)
+{
+    CHECK_EQ(weir_sim_run(1,
+                          WEIR_SIM_OPTS(.time_max = WEIR_SEC * 10, .log = lines_take,
+                                        .log_user = &log_lines),
+                          sleep_for_ever, NULL),
+             -ETIME);
+    CHECK_EQ(said("the time of the simulation is up"), 1);
+    CHECK_EQ(weir_sim_run(1,
+                          WEIR_SIM_OPTS(.steps_max = 10, .log = lines_take, .log_user = &log_lines),
+                          sleep_for_ever, NULL),
+             -ETIME);
+}
+
+/* ---- what a seed repeats ---- */
+
+static int something_random(void *arg)
+{
+    uint64_t *sum = arg;
+    (void)start("server", echo_server, NULL);
+    for (int i = 0; i < 20; i++) {
+        (void)ask("server:7000");
+        *sum = *sum * 31 + weir_random_below(1000);
+        CHECK_LT(weir_random_below(10), 10);
+    }
+    WEIR_MARK("asked");
+    CHECK_EQ(weir_sim_marked("asked"), 1);
+    CHECK_EQ(weir_sim_marked("never"), 0);
+    CHECK(weir_simulated());
+    return 0;
+}
+
+CASE(sim_world_of_one_seed_is_the_same_again)
+{
+    struct weir_sim_report first = {.size = sizeof first}, again = first, other = first;
+    uint64_t a = 0, b = 0, c = 0;
+    CHECK_EQ(run_world(42, "swarm", something_random, &a, &first), 0);
+    CHECK_EQ(run_world(42, "swarm", something_random, &b, &again), 0);
+    CHECK_EQ(run_world(43, "swarm", something_random, &c, &other), 0);
+    CHECK_EQ(first.hash, again.hash);
+    CHECK_EQ(first.steps, again.steps);
+    CHECK_EQ(first.time, again.time);
+    CHECK_EQ(a, b);
+    CHECK_NE(first.hash, other.hash);
+    CHECK(!weir_simulated());
+}
+
+CASE(sim_world_that_was_recorded_is_repeated_under_another_seed)
+{
+    char path[64];
+    struct weir_sim_report first = {.size = sizeof first}, again = first;
+    uint64_t a = 0, b = 0;
+    (void)snprintf(path, sizeof path, "sim-run-%s.choices", "recorded");
+    CHECK_EQ(weir_sim_run(7,
+                          WEIR_SIM_OPTS(.faults = "hostile", .record = path, .report = &first,
+                                        .log_level = WEIR_LOG_SILENT),
+                          something_random, &a),
+             0);
+    CHECK_EQ(weir_sim_run(8,
+                          WEIR_SIM_OPTS(.faults = "hostile", .replay = path, .report = &again,
+                                        .log_level = WEIR_LOG_SILENT),
+                          something_random, &b),
+             0);
+    CHECK_EQ(remove(path), 0);
+    CHECK_EQ(first.hash, again.hash);
+    CHECK_EQ(a, b);
+}
+
+CASE(sim_options_that_are_wrong_are_named)
+{
+    struct weir_sim_opts opts = {.log = lines_take, .log_user = &log_lines};
+    struct weir_sim_report report = {.size = 3};
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
+    opts.size = sizeof opts;
+    opts.time_max = -1;
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
+    CHECK_EQ(said("time_max = -1: must not be negative"), 1);
+    opts.time_max = 0;
+    opts.report = &report;
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
+    opts.report = NULL;
+    opts.replay = "/nowhere/at/all";
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -ENOENT);
+    CHECK_EQ(run_world(1, "reset=2", return_seven, NULL, NULL), -EINVAL);
+    CHECK_EQ(said("a probability is from 0 to 1"), 1);
+}
+
+static int call_from_a_plain_run(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(weir_sim_node(NULL, return_seven, NULL), -EPERM);
+    CHECK_EQ(weir_sim_wait(1), -EPERM);
+    CHECK_EQ(weir_sim_crash(1), -EPERM);
+    CHECK_EQ(weir_sim_heal(), -EPERM);
+    CHECK_EQ(weir_sim_faults("calm"), -EPERM);
+    CHECK_EQ(weir_sim_link(0, 1, WEIR_SIM_CUT), -EPERM);
+    CHECK_EQ(weir_sim_signal(1, 15), -EPERM);
+    CHECK_EQ(weir_sim_restart(1, return_seven, NULL), -EPERM);
+    CHECK_EQ(weir_sim_run(1, NULL, return_seven, NULL), -EPERM);
+    WEIR_MARK("elsewhere");
+    CHECK_EQ(weir_sim_marked("elsewhere"), 0);
+    void *memory = weir_sim_alloc(8);
+    CHECK_NE(memory, NULL);
+    weir_sim_free(memory);
+    weir_sim_free(NULL);
+    return 0;
+}
+
+CASE(sim_calls_are_refused_outside_a_world)
+{
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM), call_from_a_plain_run, NULL), 0);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_EPOLL), call_from_a_plain_run, NULL), 0);
+}
