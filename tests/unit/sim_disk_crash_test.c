@@ -38,10 +38,10 @@ CASE(sim_crash_never_loses_what_was_synced)
 
 CASE(sim_crash_leaves_each_sector_old_or_new)
 {
-    enum { SECTORS = 40 };
+    enum { SECTORS = 40, PAGE_SECTORS = 8 };
     unsigned old = 0, new = 0, both = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        unsigned counts[2] = {0, 0};
+        unsigned counts[2] = {0, 0}; /* of the first page */
         box_open(b, seed, 0);
         make_durable(b, "f", 'o', SECTORS * SECTOR);
         struct wi_sim_open *f = file_of(b, "f", O_RDWR);
@@ -55,10 +55,10 @@ CASE(sim_crash_leaves_each_sector_old_or_new)
             for (unsigned i = 1; i < SECTOR; i++)
                 CHECK_EQ(data[i], data[0]);
             CHECK(data[0] == 'o' || data[0] == 'n');
-            counts[data[0] == 'n']++;
+            counts[data[0] == 'n'] += s < PAGE_SECTORS;
         }
-        old += counts[0] == SECTORS;
-        new += counts[1] == SECTORS;
+        old += counts[0] == PAGE_SECTORS;
+        new += counts[1] == PAGE_SECTORS;
         both += counts[0] > 0 && counts[1] > 0;
         wi_sim_file_close(b->disk, f);
         box_close(b);
@@ -366,6 +366,33 @@ CASE(sim_crash_moves_a_file_between_directories_once)
     }
     CHECK_GT(moved, SEEDS / 30);
     CHECK_LT(moved, SEEDS / 4);
+}
+
+/* A directory goes, by rmdir or under another one, when what was in it has a durable place elsewhere. */
+CASE(sim_crash_empties_a_directory_before_it_goes)
+{
+    unsigned moved = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        box_open(b, seed, 0);
+        const char *const dirs[] = {"d", "e", "x"};
+        for (unsigned i = 0; i < 3; i++)
+            CHECK_EQ(wi_sim_disk_mkdir(b->disk, dirs[i], 0755), 0);
+        make_durable(b, "d/f", 'x', 1);
+        CHECK_EQ(sync_path(b, "d"), 0);
+        CHECK_EQ(wi_sim_disk_rename(b->disk, "d/f", "e/f"), 0);
+        if (seed % 2 == 0)
+            CHECK_EQ(wi_sim_disk_unlink(b->disk, "d", true), 0);
+        else
+            CHECK_EQ(wi_sim_disk_rename(b->disk, "x", "d"), 0);
+        if (seed % 4 < 2)
+            CHECK_EQ(sync_path(b, "/"), 0);
+        box_crash(b);
+        CHECK_EQ((first_byte(b, "d/f") == 'x') + (first_byte(b, "e/f") == 'x'), 1);
+        moved += first_byte(b, "e/f") == 'x';
+        box_close(b);
+    }
+    CHECK_GE(moved, SEEDS / 2);
+    CHECK_LT(moved, SEEDS);
 }
 
 /* Two directories that each move below the other's place, one before and one after moves that undo

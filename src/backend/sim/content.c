@@ -63,7 +63,7 @@ static int make_room(struct wi_sim_content *content)
     if (content->count < content->room)
         return 0;
     size_t room = content->room > 0 ? content->room * 2 : ROOM_FIRST;
-    struct wi_sim_page **at = realloc(content->at, room * sizeof(*at));
+    struct wi_sim_page **at = realloc(content->at, room * sizeof(struct wi_sim_page *));
     if (at == NULL)
         return -ENOMEM;
     content->at = at;
@@ -83,7 +83,8 @@ static struct wi_sim_page *need_page(struct wi_sim_content *content, uint64_t nu
     if (page == NULL)
         return NULL;
     page->number = number;
-    memmove(content->at + i + 1, content->at + i, (content->count - i) * sizeof(*content->at));
+    memmove(content->at + i + 1, content->at + i,
+            (content->count - i) * sizeof(struct wi_sim_page *));
     content->at[i] = page;
     content->count++;
     return page;

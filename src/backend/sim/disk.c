@@ -364,10 +364,11 @@ int wi_sim_disk_rename(struct wi_sim_disk *disk, const char *from, const char *t
 {
     struct wi_sim_spot old, new;
     int rc = wi_sim_path_walk(&disk->tree, from, &old);
-    if (rc == 0)
-        rc = wi_sim_path_walk(&disk->tree, to, &new);
-    if (rc == 0)
-        rc = refuse_rename(&disk->tree, &old, &new);
+    if (rc < 0)
+        return rc;
+    if ((rc = wi_sim_path_walk(&disk->tree, to, &new)) < 0)
+        return rc;
+    rc = refuse_rename(&disk->tree, &old, &new);
     if (rc < 0 || old.inode == new.inode)
         return rc;
     const struct wi_sim_move move = {.from = old.dir,

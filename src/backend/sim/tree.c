@@ -33,7 +33,8 @@ static void release_entry(struct wi_sim_tree *tree, struct wi_sim_entry *entry)
     if (entry == NULL || --entry->holders > 0)
         return;
     release_inode(tree, entry->inode);
-    free(entry);
+    entry->next_dead = tree->dead_entries;
+    tree->dead_entries = entry;
 }
 
 static void clear_names(struct wi_sim_tree *tree, struct wi_sim_names *names)
@@ -51,11 +52,12 @@ static void uncharge(struct wi_sim_tree *tree, struct wi_sim_inode *inode)
     inode->charged = false;
 }
 
-/* One after the other and not by recursion: trees may be deep. */
+/* One after the other and not by recursion: trees may be deep. What is in a directory joins the end of
+ * the list. */
 static void bury(struct wi_sim_tree *tree)
 {
-    struct wi_list *node;
-    while ((node = wi_list_pop_front(&tree->dead)) != NULL) {
+    struct wi_list *next;
+    for (struct wi_list *node = tree->dead.next; node != &tree->dead; node = next) {
         struct wi_sim_inode *inode = wi_container_of(node, struct wi_sim_inode, all);
         uncharge(tree, inode);
         wi_sim_content_drop(&inode->content);
@@ -63,7 +65,14 @@ static void bury(struct wi_sim_tree *tree)
         clear_names(tree, &inode->durable);
         free(inode->now.at);
         free(inode->durable.at);
+        next = node->next;
         free(inode);
+    }
+    wi_list_init(&tree->dead);
+    while (tree->dead_entries != NULL) {
+        struct wi_sim_entry *entry = tree->dead_entries;
+        tree->dead_entries = entry->next_dead;
+        free(entry);
     }
 }
 
@@ -122,7 +131,7 @@ static int make_room(struct wi_sim_names *names, size_t count)
     size_t room = names->room > 0 ? names->room * 2 : ROOM_FIRST;
     while (room < count)
         room *= 2;
-    struct wi_sim_entry **at = realloc(names->at, room * sizeof(*at));
+    struct wi_sim_entry **at = realloc(names->at, room * sizeof(struct wi_sim_entry *));
     if (at == NULL)
         return -ENOMEM;
     names->at = at;
@@ -143,7 +152,7 @@ static void names_add(struct wi_sim_names *names, struct wi_sim_entry *entry)
 {
     size_t i = place_of(names, entry->name, strlen(entry->name));
     wi_assert(names->count < names->room);
-    memmove(names->at + i + 1, names->at + i, (names->count - i) * sizeof(*names->at));
+    memmove(names->at + i + 1, names->at + i, (names->count - i) * sizeof(struct wi_sim_entry *));
     names->at[i] = entry;
     names->count++;
     entry->holders++;
@@ -155,7 +164,7 @@ static void names_remove(struct wi_sim_tree *tree, struct wi_sim_names *names,
     size_t i = place_of(names, entry->name, strlen(entry->name));
     wi_assert(i < names->count && names->at[i] == entry);
     names->count--;
-    memmove(names->at + i, names->at + i + 1, (names->count - i) * sizeof(*names->at));
+    memmove(names->at + i, names->at + i + 1, (names->count - i) * sizeof(struct wi_sim_entry *));
     release_entry(tree, entry);
 }
 
@@ -433,8 +442,10 @@ static bool survives(const struct change *change, struct wi_choices *choices)
 static void settle_changes(struct wi_sim_tree *tree, struct wi_choices *choices)
 {
     bool lost = false, shut = false; /* shut: a barrier is lost, and all after it */
-    while (!wi_list_empty(&tree->changes)) {
-        struct change *change = oldest(tree);
+    struct wi_list *next;
+    for (struct wi_list *node = tree->changes.next; node != &tree->changes; node = next) {
+        struct change *change = wi_container_of(node, struct change, link);
+        next = node->next;
         if (shut || (change->barrier && lost) || !survives(change, choices)) {
             lost = true;
             shut |= change->barrier;
@@ -508,8 +519,11 @@ int wi_sim_tree_init(struct wi_sim_tree *tree, uint64_t capacity)
 
 void wi_sim_tree_drop(struct wi_sim_tree *tree)
 {
-    while (!wi_list_empty(&tree->changes))
-        let_go(tree, oldest(tree));
+    struct wi_list *next;
+    for (struct wi_list *node = tree->changes.next; node != &tree->changes; node = next) {
+        next = node->next;
+        let_go(tree, wi_container_of(node, struct change, link));
+    }
     release_inode(tree, tree->root);
     bury(tree);
     wi_assert(wi_list_empty(&tree->inodes)); /* else a file is open still */

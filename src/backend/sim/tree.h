@@ -34,6 +34,7 @@ struct wi_sim_inode;
 
 struct wi_sim_entry {
     struct wi_sim_inode *inode;
+    struct wi_sim_entry *next_dead;
     unsigned holders;
     char name[];
 };
@@ -69,6 +70,7 @@ struct wi_sim_tree {
     struct wi_sim_inode *root;
     struct wi_list inodes; /* by number */
     struct wi_list dead;   /* not held any more; freed before a call returns */
+    struct wi_sim_entry *dead_entries;
     struct wi_list changes;
     size_t change_count;
     uint64_t next_number;
