@@ -24,17 +24,29 @@ void wi_sim_area_take(struct wi_sim_core *core, uint32_t at, uint32_t len)
     wi_assert(part->filled <= WI_SIM_AREA_PART_BYTES);
 }
 
-void wi_sim_area_give(struct wi_backend *be, uint32_t at, uint32_t len)
+static void give_to(struct wi_sim_part *part, uint32_t len)
 {
-    struct wi_sim_core *core = wi_sim_core_of(be);
-    WEIR_REQUIRE(at < be->area_bytes, "simulation: bytes at %u are given back to an area of %u", at,
-                 be->area_bytes);
-    struct wi_sim_part *part = &core->part[at / WI_SIM_AREA_PART_BYTES];
-    WEIR_REQUIRE(len <= part->out, "simulation: %u bytes at %u are given back, %u are out", len, at,
+    WEIR_REQUIRE(len <= part->out, "simulation: %u received bytes are given back, %u are out", len,
                  part->out);
     part->out -= len;
     if (part->out == 0)
         part->filled = 0;
+}
+
+/* What came one after the other may be given back as one, beyond the end of a part. */
+void wi_sim_area_give(struct wi_backend *be, uint32_t at, uint32_t len)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    WEIR_REQUIRE(at <= be->area_bytes && len <= be->area_bytes - at,
+                 "simulation: %u bytes at %u are given back to an area of %u", len, at,
+                 be->area_bytes);
+    while (len > 0) {
+        uint32_t rest = WI_SIM_AREA_PART_BYTES - at % WI_SIM_AREA_PART_BYTES;
+        uint32_t now = len < rest ? len : rest;
+        give_to(&core->part[at / WI_SIM_AREA_PART_BYTES], now);
+        at += now;
+        len -= now;
+    }
 }
 
 bool wi_sim_area_is_whole(const struct wi_sim_core *core)
