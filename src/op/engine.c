@@ -314,14 +314,6 @@ static void ask_again(struct wi_engine *engine, uint64_t token)
 
 static void complete(struct wi_engine *engine, const struct wi_cqe *cqe);
 
-static inline bool is_flying(const struct wi_engine *engine, uint64_t token)
-{
-    uint32_t index = wi_token_slot(token);
-    const struct wi_slot *slot = &engine->slot[index];
-    return index < engine->slot_count && slot->op != NULL &&
-           slot->generation == wi_token_generation(token) && slot->op->state == WI_OP_FLYING;
-}
-
 /* 0, -ENOENT and -EALREADY are how a race between a cancel and its target may end; -EINVAL means
  * that the kernel did not understand us at all. None of them ends the target. */
 static void note_cancel(struct wi_engine *engine, const struct wi_cqe *cqe)
@@ -331,7 +323,7 @@ static void note_cancel(struct wi_engine *engine, const struct wi_cqe *cqe)
         ask_again(engine, cqe->token);
     else if (cqe->res < 0 && cqe->res != -EALREADY)
         engine->stats.cancels_odd++;
-    else if (WI_CANARY(CANCEL_FREES) && cqe->res == 0 && is_flying(engine, cqe->token))
+    else if (WI_CANARY(CANCEL_FREES) && cqe->res == 0)
         complete(engine,
                  &(struct wi_cqe){.token = cqe->token & ~WI_TOKEN_CANCEL, .res = -ECANCELED});
 }
@@ -348,10 +340,14 @@ static void complete(struct wi_engine *engine, const struct wi_cqe *cqe)
         note_cancel(engine, cqe);
         return;
     }
-    if (__builtin_expect(!is_flying(engine, cqe->token), 0))
+    uint32_t index = wi_token_slot(cqe->token);
+    if (index >= engine->slot_count)
         unknown_completion(engine, cqe);
-    struct wi_slot *slot = &engine->slot[wi_token_slot(cqe->token)];
+    struct wi_slot *slot = &engine->slot[index];
     struct wi_op *op = slot->op;
+    if (op == NULL || slot->generation != wi_token_generation(cqe->token) ||
+        op->state != WI_OP_FLYING)
+        unknown_completion(engine, cqe);
     slot->last_token = cqe->token;
     slot->last_res = cqe->res;
     bool more = (cqe->flags & WI_CQE_MORE) != 0;

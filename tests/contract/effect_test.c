@@ -702,6 +702,26 @@ CASE(option_dump_signal_writes_a_dump_and_the_run_goes_on)
     CHECK_EQ(named, 1);
 }
 
+static int draw(void *arg)
+{
+    *(uint64_t *)arg = weir_random();
+    return 0;
+}
+
+CASE(option_sim_seed_decides_what_is_random)
+{
+    uint64_t one = 0, again = 0, two = 0;
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .sim_seed = 1), draw, &one), 0);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .sim_seed = 1), draw, &again), 0);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .sim_seed = 2), draw, &two), 0);
+    CHECK_EQ(one, again);
+    CHECK_NE(one, two);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .sim_faults = "stormy",
+                                .log_level = WEIR_LOG_SILENT),
+                      draw, &one),
+             -EINVAL);
+}
+
 /* ---- all of them ---- */
 
 CASE(every_option_has_a_case_of_its_effect)
@@ -732,7 +752,8 @@ CASE(every_option_has_a_case_of_its_effect)
                                          "dump_signal",
                                          "fault_report_off",
                                          "measure_stacks",
-                                         "stall_ns"};
+                                         "stall_ns",
+                                         "sim_seed"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

@@ -241,7 +241,7 @@ CASE(more_cores_than_allowed_are_refused)
 
 CASE(an_unknown_backend_is_refused)
 {
-    static const int unknown[] = {3, 1000, -1};
+    static const int unknown[] = {4, 1000, -1};
     for (int i = 0; i < 3; i++) {
         struct lines lines;
         struct weir_opts opts;
@@ -266,7 +266,7 @@ CASE(an_unknown_WEIR_BACKEND_is_refused_with_the_choices)
         check_refused(&opts, -EINVAL, &lines);
         (void)snprintf(text, sizeof text, "WEIR_BACKEND=\"%s\"", unknown[i]);
         lines_expect(&lines, WEIR_LOG_ERROR, text);
-        lines_expect(&lines, WEIR_LOG_ERROR, "auto, uring or epoll");
+        lines_expect(&lines, WEIR_LOG_ERROR, "auto, uring, epoll or sim");
     }
 }
 

@@ -591,7 +591,7 @@ def an_unknown_backend_is_named():
     for name, args in (("echo", (":0",)), ("get", (":1",)), ("race", (":1", ":1")), ("drain", (":0",))):
         got = run(name, *args)
         equal((name, got.returncode), (name, 1))
-        contains(got.stderr.decode(), 'WEIR_BACKEND="kqueue": must be auto, uring or epoll')
+        contains(got.stderr.decode(), 'WEIR_BACKEND="kqueue": must be auto, uring, epoll or sim')
 
 
 CASES = {name: value for name, value in list(globals().items())

@@ -191,7 +191,7 @@ CASE(a_backend_that_does_not_exist_is_refused)
     struct wi_backend_config config = {.sq_entries = 64};
     enum weir_backend none = (enum weir_backend)9;
     CHECK_EQ(wi_backend_open(&be, none, &config, &why), -EINVAL);
-    CHECK_STR_EQ(why.text, "backend 9: auto, uring or epoll");
+    CHECK_STR_EQ(why.text, "backend 9: auto, uring, epoll or sim");
 }
 
 CASE(the_choice_says_why)
