@@ -458,15 +458,15 @@ int wi_sim_dgram_shutdown(struct wi_sim_sock *sock, int how)
 
 void wi_sim_dgram_drop(struct wi_sim_sock *sock)
 {
-    while (!wi_list_empty(&sock->arrived))
-        dgram_free(wi_sim_sock_world(sock), dgram_at(sock->arrived.next));
+    for (struct wi_list *at; (at = wi_list_pop_front(&sock->arrived)) != NULL;)
+        dgram_free(wi_sim_sock_world(sock), dgram_at(at));
     sock->arrived_bytes = sock->arrived_count = 0;
 }
 
 void wi_sim_dgram_forget_flights(struct wi_sim_sock *sock)
 {
-    while (!wi_list_empty(&sock->flights))
-        dgram_free(wi_sim_sock_world(sock), dgram_at(sock->flights.next));
+    for (struct wi_list *at; (at = wi_list_pop_front(&sock->flights)) != NULL;)
+        dgram_free(wi_sim_sock_world(sock), dgram_at(at));
 }
 
 /* A name that goes on leading to a closed socket would be a mistake: port_find skips it. */

@@ -220,8 +220,8 @@ void wi_sim_connect_link_changed(struct wi_sim_sock *sock);
 /* ---- listeners ---- */
 
 int wi_sim_listen(struct wi_sim_sock *sock, int backlog);
-int wi_sim_accept(struct wi_sim_sock *sock);
-void wi_sim_listen_stop(struct wi_sim_sock *sock);
+int wi_sim_accept(struct wi_sim_sock *listener);
+void wi_sim_listen_stop(struct wi_sim_sock *listener);
 
 static inline bool wi_sim_listen_is_full(const struct wi_sim_sock *sock)
 {
