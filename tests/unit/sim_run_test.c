@@ -39,8 +39,7 @@ static int echo_conn(void *arg)
 {
     weir_sock s = *(weir_sock *)arg;
     struct weir_buf b;
-    ssize_t n;
-    while ((n = weir_recv_buf(s, &b)) > 0 && (n = weir_send_buf(s, &b)) == 0)
+    while (weir_recv_buf(s, &b) > 0 && weir_send_buf(s, &b) == 0)
         ;
     weir_close(&s);
     return 0;

@@ -200,8 +200,10 @@ static const struct wi_sim_file_ops wake_ops = {
 
 static void free_list(struct wi_list *list, size_t at)
 {
-    for (struct wi_list *link; (link = wi_list_pop_front(list)) != NULL;)
+    for (struct wi_list *link = list->next, *next; link != list; link = next) {
+        next = link->next;
         free((char *)link - at);
+    }
 }
 
 void wi_sim_core_discard(struct wi_sim_core *core)

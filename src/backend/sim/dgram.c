@@ -458,15 +458,19 @@ int wi_sim_dgram_shutdown(struct wi_sim_sock *sock, int how)
 
 void wi_sim_dgram_drop(struct wi_sim_sock *sock)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&sock->arrived)) != NULL;)
+    for (struct wi_list *at = sock->arrived.next, *next; at != &sock->arrived; at = next) {
+        next = at->next;
         dgram_free(wi_sim_sock_world(sock), dgram_at(at));
+    }
     sock->arrived_bytes = sock->arrived_count = 0;
 }
 
 void wi_sim_dgram_forget_flights(struct wi_sim_sock *sock)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&sock->flights)) != NULL;)
+    for (struct wi_list *at = sock->flights.next, *next; at != &sock->flights; at = next) {
+        next = at->next;
         dgram_free(wi_sim_sock_world(sock), dgram_at(at));
+    }
 }
 
 /* A name that goes on leading to a closed socket would be a mistake: port_find skips it. */
