@@ -40,14 +40,15 @@ struct weir_sim_opts {
     const char *faults; /* "calm", "lossy", "hostile", "swarm", then "name=value"s; see the guide */
     weir_ns time_max;   /* an hour; a world that lasts longer ends with -ETIME */
     uint64_t steps_max; /* the same of steps; 0: no limit */
-    const char *replay; /* a file of choices to follow instead of the seed; see WEIR_SIM_RECORD */
+    const char *replay; /* a file of choices to follow instead of the seed */
     const void *bytes;  /* or these: what a fuzzer makes up; */
     size_t bytes_len;   /* what they no longer say is the quiet choice */
-    const char *record; /* write the choices to this file */
+    const char *record; /* write the choices to this file, for `replay` */
     struct weir_sim_report *report;
     enum weir_log_level log_level; /* of the driver, and of nodes that say nothing else */
     weir_log_fn *log;
     void *log_user;
+    const char *trace; /* write there what happens, line by line; "-" is stderr */
 };
 
 #define WEIR_SIM_OPTS(...) \
@@ -65,11 +66,19 @@ struct weir_sim_node_opts {
 #define WEIR_SIM_NODE_OPTS(...) \
     (&(struct weir_sim_node_opts){.size = sizeof(struct weir_sim_node_opts), __VA_ARGS__})
 
-/* Runs `main_fn` as the first task of node 0, which is there for the test: clocks, network and disks
+/*
+ * Runs `main_fn` as the first task of node 0, which is there for the test: clocks, network and disks
  * of the world do it no harm of their own. When it returns, nodes that still run are stopped as by
- * weir_stop with a grace of 5 s, and the world ends. The result of main_fn; -EINVAL: an option, named
- * in the log; -ENOENT and the like of the files to read and write; -ETIME; and what weir_run gives. Any
- * thread that does not run weir. */
+ * weir_stop with a grace of 5 s, and the world ends.
+ *
+ * Seed 0 is WEIR_SIM_SEED of the environment, decimal or 0x, else 1. faults, replay, record and trace
+ * that are not set are WEIR_SIM_FAULTS, WEIR_SIM_REPLAY (unless there are bytes), WEIR_SIM_RECORD and
+ * WEIR_SIM_TRACE; WEIR_SIM_MARKS names a file to which the hash and the marks of the world are added.
+ * Nodes read no environment. A negative result has a line in the log, with seed, faults and hash.
+ *
+ * The result of main_fn; -EINVAL: an option or variable, named in the log; -ENOENT and the like of the
+ * files to read and write; -ETIME; and what weir_run gives. Any thread that does not run weir.
+ */
 WEIR_API int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_fn,
                           void *arg);
 

@@ -3,6 +3,7 @@
 #include "app/sim.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,21 @@ static void give_report(const struct wi_sim *sim)
                                                      .time = world->now - WI_SIM_BIRTH};
 }
 
+/* What it takes to have it all again. Of a run that ends the process nobody can say this: whoever
+ * starts it knows the seed. */
+static void tell_failure(struct wi_sim *sim, int rc)
+{
+    const struct wi_sim_world *world = sim->world;
+    const struct weir_sim_opts *opts = &sim->opts;
+    bool replays = opts->replay != NULL;
+    wi_log(&sim->log, WEIR_LOG_ERROR,
+           "weir_sim_run: \"%s\" after %" PRId64 " us: seed %" PRIu64
+           ", faults \"%.160s\"%s%.160s, %" PRIu64 " struck, hash 0x%016" PRIx64,
+           weir_strerror(rc), (int64_t)((world->now - WI_SIM_BIRTH) / WEIR_US), sim->seed,
+           opts->faults != NULL ? opts->faults : "calm", replays ? ", replay of " : "",
+           replays ? opts->replay : "", world->injected, world->hash);
+}
+
 /* The driver is there before all others, and has no faults but those of its peers. */
 static int run_world(struct wi_sim *sim, struct wi_why *why)
 {
@@ -103,46 +119,43 @@ static int run_world(struct wi_sim *sim, struct wi_why *why)
     unsigned unended = wi_sim_end_all(sim);
     rc = rc >= 0 && unended > 0 ? -ETIME : rc;
     give_report(sim);
-    if (sim->opts.record != NULL && !world->choices.lost) {
-        int error = wi_sim_record_write(world->choices.record, sim->opts.record, why);
-        return error < 0 ? error : rc;
-    }
-    return rc;
+    if (rc < 0)
+        tell_failure(sim, rc);
+    int error = wi_sim_marks_write(sim, rc, why);
+    return error < 0 ? error : rc;
 }
 
-static int open_world(struct wi_sim *sim, uint64_t seed, const struct wi_choice_list *log,
-                      struct wi_why *why)
+static int open_world(struct wi_sim *sim, struct wi_why *why)
 {
-    struct wi_sim_source source = {.seed = seed,
-                                   .log = log,
+    struct wi_sim_source source = {.seed = sim->seed,
+                                   .log = sim->opts.replay != NULL ? sim->replay : NULL,
                                    .bytes = sim->opts.bytes,
                                    .bytes_len = sim->opts.bytes_len,
-                                   .record = sim->opts.record != NULL};
+                                   .record = sim->record,
+                                   .trace = sim->trace};
+    sim->prefix = sim->from.faults;
     int rc = wi_sim_world_open(&sim->world, &source, sim->opts.faults, why);
     if (rc < 0)
         return rc;
+    sim->prefix = "";
     sim->world->user = sim;
     sim->world->time_max = WI_SIM_BIRTH + sim->opts.time_max;
     sim->world->steps_max = sim->opts.steps_max;
     return 0;
 }
 
-static int run(struct wi_sim *sim, uint64_t seed, struct wi_why *why)
+static int run(struct wi_sim *sim, struct wi_why *why)
 {
-    struct wi_choice_list log[WI_SIM_FAMILIES];
-    bool replays = sim->opts.replay != NULL;
-    int rc = replays ? wi_sim_record_read(log, sim->opts.replay, why) : 0;
-    if (rc < 0)
-        return rc;
-    rc = open_world(sim, seed, replays ? log : NULL, why);
+    int rc = wi_sim_files_open(sim, why);
+    if (rc == 0)
+        rc = open_world(sim, why);
     if (rc == 0) {
         rc = run_world(sim, why);
         wi_sim_world_close(sim->world);
         free(sim->mark);
     }
-    if (replays)
-        wi_sim_record_free(log);
-    return rc;
+    int error = wi_sim_files_close(sim, why);
+    return error < 0 ? error : rc;
 }
 
 int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_fn, void *arg)
@@ -153,13 +166,18 @@ int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_
     struct wi_sim *sim = calloc(1, sizeof *sim);
     if (sim == NULL)
         return -ENOMEM;
+    sim->seed = seed;
     sim->main_fn = main_fn;
     sim->main_arg = arg;
+    sim->prefix = "";
     int rc = read_opts(sim, opts);
     if (rc == 0)
-        rc = run(sim, seed, &why);
+        rc = wi_sim_environment(sim);
+    if (rc == 0)
+        rc = run(sim, &why);
     if (why.text[0] != 0)
-        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: %s", why.text);
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: %s%s%s", sim->prefix,
+               sim->prefix[0] != 0 ? ": " : "", why.text);
     free(sim);
     return rc;
 }
@@ -176,6 +194,10 @@ static void set_link(struct wi_sim *sim, unsigned from, unsigned to, enum weir_s
     struct wi_sim_link *link = &sim->world->node[from]->to[to];
     link->cut = how == WEIR_SIM_CUT;
     link->held = how == WEIR_SIM_HELD;
+    WI_SIM_TRACE(sim->world, sim->world->node[from], "link to %s is %s", sim->world->node[to]->name,
+                 link->cut    ? "cut"
+                 : link->held ? "held"
+                              : "open");
     wi_sim_link_changed(sim->world, from, to);
 }
 
@@ -210,11 +232,13 @@ int weir_sim_faults(const char *faults)
     if (sim == NULL)
         return -EPERM;
     int rc = wi_sim_faults_read(&fresh, faults, &sim->world->choices, &why);
-    if (rc < 0)
+    if (rc < 0) {
         wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_faults: %s", why.text);
-    else
-        sim->world->faults = fresh;
-    return rc;
+        return rc;
+    }
+    WI_SIM_TRACE(sim->world, NULL, "faults are \"%s\"", faults != NULL ? faults : "");
+    sim->world->faults = fresh;
+    return 0;
 }
 
 int weir_sim_heal(void)
@@ -222,6 +246,7 @@ int weir_sim_heal(void)
     struct wi_sim *sim = wi_sim_here();
     if (sim == NULL)
         return -EPERM;
+    WI_SIM_TRACE(sim->world, NULL, "heals");
     wi_sim_faults_heal(&sim->world->faults);
     return weir_sim_link(WEIR_SIM_ALL, WEIR_SIM_ALL, WEIR_SIM_OPEN);
 }
@@ -240,6 +265,8 @@ void weir_sim_mark(const char *name)
 {
     struct wi_sim *sim = wi_sim_here();
     struct wi_sim_mark *mark = sim != NULL ? find_mark(sim, name) : NULL;
+    if (sim != NULL)
+        WI_SIM_TRACE(sim->world, wi_sim_process_here()->node, "mark %s", name);
     if (mark != NULL)
         mark->count++;
     if (sim == NULL || mark != NULL)

@@ -39,9 +39,20 @@ struct wi_sim_mark {
     uint64_t count;
 };
 
+/* The variables that options came from, or "": for messages. */
+struct wi_sim_prefixes {
+    const char *faults, *replay, *record, *trace;
+};
+
 struct wi_sim {
     struct wi_sim_world *world;
-    struct weir_sim_opts opts;
+    uint64_t seed;
+    struct weir_sim_opts opts; /* with what the environment says */
+    struct wi_sim_prefixes from;
+    const char *prefix;     /* of these, that of the step under way */
+    const char *marks_file; /* or NULL */
+    struct wi_choice_list replay[WI_SIM_FAMILIES];
+    FILE *record, *trace; /* or NULL */
     struct wi_log log;
     weir_fn *main_fn;
     void *main_arg;
@@ -55,6 +66,21 @@ struct wi_sim *wi_sim_here(void);
 
 /* The process of the running task; only where there is a simulation. */
 struct wi_sim_process *wi_sim_process_here(void);
+
+/* ---- sim_env.c ---- */
+
+/* Sets what the options leave open: from the environment, and then the defaults. 0, or -EINVAL, and
+ * the log names the variable. */
+int wi_sim_environment(struct wi_sim *sim);
+
+/* Reads and opens the files that the options name. 0, or why not; then, too, they are to be closed. */
+int wi_sim_files_open(struct wi_sim *sim, struct wi_why *why);
+
+/* 0; -EIO: the record is not complete, and `why` says it. */
+int wi_sim_files_close(struct wi_sim *sim, struct wi_why *why);
+
+/* Adds what came of the world to the file that WEIR_SIM_MARKS names. 0 or -EIO, and `why` says it. */
+int wi_sim_marks_write(const struct wi_sim *sim, int result, struct wi_why *why);
 
 /* ---- sim_node.c ---- */
 

@@ -54,8 +54,10 @@ static void live(void *arg)
 {
     struct wi_sim_process *process = arg;
     struct wi_start start = {.node = process->node, .runtime = &process->runtime};
+    WI_SIM_TRACE(process->sim->world, process->node, "starts");
     process->result = wi_run_as(&process->opts, process->main_fn, process->main_arg, &start);
     process->life = WI_SIM_ENDED;
+    WI_SIM_TRACE(process->sim->world, process->node, "ends with %d", process->result);
     wi_sim_free_memory(process);
     wi_sim_note(process->sim->world, process->node->index, (uint64_t)process->result);
     tell_waiters(process);
@@ -174,6 +176,7 @@ int weir_sim_restart(int node, weir_fn *main_fn, void *arg)
 static void take_down(struct wi_sim_process *process)
 {
     struct wi_core *self = wi_core_self;
+    WI_SIM_TRACE(process->sim->world, process->node, "crashes");
     process->node->down = true;
     wi_sim_sockets_crash(process->node);
     if (process->runtime != NULL) {
@@ -236,6 +239,7 @@ int weir_sim_signal(int node, int signo)
     struct wi_sim_process *process = find(sim, node);
     if (process == NULL || process->runtime == NULL)
         return -ESRCH;
+    WI_SIM_TRACE(sim->world, process->node, "signal %d", signo);
     wi_run_signals_raise(process->runtime, signo);
     wi_signals_raise(&process->runtime->core, signo);
     return 0;

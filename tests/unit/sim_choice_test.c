@@ -93,13 +93,14 @@ CASE(sim_choices_that_were_recorded_are_repeated_from_a_file)
     struct wi_choices choices;
     struct wi_choice_list lists[WI_SIM_FAMILIES];
     struct wi_why why = {{0}};
+    FILE *file;
     CHECK_GE(fd, 0);
     (void)close(fd);
+    CHECK_EQ(wi_sim_record_open(&file, path, &why), 0);
     wi_choices_seed(&choices, 5);
-    wi_choices_record(&choices);
+    wi_choices_tell(&choices, wi_sim_record_keep, file);
     uint64_t first = ask_something(&choices);
-    CHECK_EQ(wi_sim_record_write(choices.record, path, &why), 0);
-    wi_choices_drop(&choices);
+    CHECK_EQ(wi_sim_record_close(file, path, &why), 0);
     CHECK_EQ(wi_sim_record_read(lists, path, &why), 0);
     wi_choices_seed(&choices, 6);
     wi_choices_replay(&choices, lists);

@@ -8,15 +8,23 @@
 #include "backend/sim/socket.h"
 #include "weir/error.h"
 
-ssize_t wi_sim_try(struct wi_backend *be, const struct wi_req *req)
+static ssize_t try_now(struct wi_sim_core *core, const struct wi_req *req)
 {
-    struct wi_sim_core *core = wi_sim_core_of(be);
     struct wi_sim_file *file = wi_sim_fd_file(core->node, req->fd);
     if (file == NULL)
         return -EBADF;
     if (req->opcode == WI_OP_READ)
         return wi_sim_storage_try(core, file, req);
     return file->ops->attempt(file, core, req);
+}
+
+ssize_t wi_sim_try(struct wi_backend *be, const struct wi_req *req)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    ssize_t res = try_now(core, req);
+    if (__builtin_expect(core->world->trace != NULL, 0))
+        wi_sim_trace_try(core->world, core->node, req, res);
+    return res;
 }
 
 static int make_socket(struct wi_sim_node *node, const struct wi_ctl *ctl)
@@ -92,9 +100,8 @@ static int find_host(struct wi_sim_node *node, const struct wi_host_query *query
     return (int)count;
 }
 
-int wi_sim_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
+static int answer(struct wi_sim_core *core, const struct wi_ctl *ctl)
 {
-    struct wi_sim_core *core = wi_sim_core_of(be);
     switch (ctl->what) {
     case WI_CTL_SOCKET:
         return make_socket(core->node, ctl);
@@ -112,4 +119,13 @@ int wi_sim_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
     default:
         return of_file(core, ctl);
     }
+}
+
+int wi_sim_ctl(struct wi_backend *be, const struct wi_ctl *ctl)
+{
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    int res = answer(core, ctl);
+    if (__builtin_expect(core->world->trace != NULL, 0))
+        wi_sim_trace_ctl(core->world, core->node, ctl, res);
+    return res;
 }

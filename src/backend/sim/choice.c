@@ -47,6 +47,12 @@ void wi_choices_record(struct wi_choices *choices)
     choices->recording = true;
 }
 
+void wi_choices_tell(struct wi_choices *choices, wi_choice_fn *tell, void *user)
+{
+    choices->tell = tell;
+    choices->tell_user = user;
+}
+
 void wi_choices_drop(struct wi_choices *choices)
 {
     for (int family = 0; family < WI_SIM_FAMILIES; family++) {
@@ -98,6 +104,8 @@ static uint64_t keep(struct wi_choices *choices, enum wi_sim_family family, uint
     choices->asked[family]++;
     if (choices->recording && wi_choice_list_add(&choices->record[family], value) < 0)
         choices->lost = true;
+    if (choices->tell != NULL)
+        choices->tell(choices->tell_user, family, value);
     return value;
 }
 

@@ -44,6 +44,8 @@ typedef uint64_t wi_odds;
 /* Of so many in a million, at most all. */
 #define WI_ODDS_PPM(n) ((n) >= 1000000 ? WI_ODDS_ALWAYS : (uint64_t)(n)*UINT64_C(18446744073709))
 
+typedef void wi_choice_fn(void *user, enum wi_sim_family family, uint64_t value);
+
 struct wi_choice_list {
     uint64_t *at;
     size_t count, room;
@@ -56,6 +58,8 @@ struct wi_choices {
     const unsigned char *bytes;       /* or answers here; borrowed */
     size_t bytes_left;
     bool recording;
+    wi_choice_fn *tell; /* or NULL: hears of every answer */
+    void *tell_user;
     bool lost; /* a record for which there was no memory */
     struct wi_choice_list record[WI_SIM_FAMILIES];
 };
@@ -68,6 +72,9 @@ void wi_choices_bytes(struct wi_choices *choices, const void *bytes, size_t len)
 
 /* Keeps every answer from now on. */
 void wi_choices_record(struct wi_choices *choices);
+
+/* Tells every answer from now on, before it is acted upon. */
+void wi_choices_tell(struct wi_choices *choices, wi_choice_fn *tell, void *user);
 
 /* Frees what was recorded. */
 void wi_choices_drop(struct wi_choices *choices);

@@ -306,6 +306,7 @@ static struct wi_sim_core *core_new(struct wi_sim_node *node, bool own_world)
     core->world = node->world;
     core->node = node;
     core->strand = node->world->running;
+    core->strand->node = node;
     core->own_world = own_world;
     node->cores++;
     wi_list_init(&core->staged);

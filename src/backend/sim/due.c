@@ -67,6 +67,9 @@ static void give_out(struct wi_sim_core *core, struct wi_sim_due *due, struct wi
     *out = due->cqe;
     wi_sim_note(core->world, due->cqe.token ^ core->node->index,
                 (uint64_t)(uint32_t)due->cqe.res << 8 ^ due->cqe.flags);
+    if (__builtin_expect(core->world->trace != NULL, 0))
+        wi_sim_trace_end(core->world, core->node, &due->cqe,
+                         request != NULL ? &request->req : NULL);
     if (request != NULL && request->due == due)
         request->due = NULL;
     if (request != NULL && (due->cqe.flags & WI_CQE_MORE) == 0) {

@@ -331,10 +331,14 @@ static void carry_out_cancel(struct wi_sim_request *r)
 
 void wi_sim_request_begin(struct wi_sim_request *r)
 {
+    struct wi_sim_world *world = r->core->world;
     if (r->token & WI_TOKEN_CANCEL) {
+        WI_SIM_TRACE(world, r->core->node, "cancels slot %u", (unsigned)wi_token_slot(r->token));
         carry_out_cancel(r);
         return;
     }
+    if (__builtin_expect(world->trace != NULL, 0))
+        wi_sim_trace_begin(world, r->core->node, r->token, &r->req);
     switch (r->req.opcode) {
     case WI_OP_NOP:
         wi_sim_request_end(r, 0);

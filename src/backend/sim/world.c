@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/sim/node.h"
+#include "backend/sim/record.h"
 #include "base/require.h"
 #include "base/self.h"
 
@@ -32,8 +33,9 @@ int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *sou
         wi_choices_replay(&world->choices, source->log);
     else if (source->bytes != NULL)
         wi_choices_bytes(&world->choices, source->bytes, source->bytes_len);
-    if (source->record)
-        wi_choices_record(&world->choices);
+    if (source->record != NULL)
+        wi_choices_tell(&world->choices, wi_sim_record_keep, source->record);
+    world->trace = source->trace;
     int rc = wi_sim_faults_read(&world->faults, faults, &world->choices, why);
     if (rc < 0)
         free(world);
@@ -66,6 +68,13 @@ uint64_t wi_sim_digest(const void *bytes, size_t len)
     for (word = 0; len > 0; len--)
         word = word << 8 | *at++;
     return wi_sim_mix(hash ^ word);
+}
+
+void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds)
+{
+    world->injected++;
+    if (world->trace != NULL)
+        wi_sim_trace_fault(world, odds);
 }
 
 /* ---- events ---- */
@@ -199,6 +208,7 @@ static bool jump(struct wi_sim_world *world)
 /* The first strand, which may end the others, comes last: so each says itself how it stands. */
 static void tell_all(struct wi_sim_world *world, enum wi_never what)
 {
+    WI_SIM_TRACE(world, NULL, what == WI_NEVER_LATER ? "time is up" : "nothing will ever happen");
     wi_list_remove(&world->first.link);
     wi_list_push_back(&world->strands, &world->first.link);
     for (struct wi_list *at = world->strands.next; at != &world->strands; at = at->next) {
@@ -237,6 +247,8 @@ static struct wi_sim_strand *find_next(struct wi_sim_world *world)
     }
     wi_list_remove(&next->link);
     wi_list_push_back(&world->strands, &next->link);
+    if (next != world->running)
+        WI_SIM_TRACE(world, next->node, "goes on");
     return next;
 }
 

@@ -23,6 +23,7 @@
 
 #include "backend/sim/choice.h"
 #include "backend/sim/faults.h"
+#include "backend/sim/trace.h"
 #include "base/coro.h"
 #include "base/list.h"
 #include "weir/time.h"
@@ -48,8 +49,9 @@ struct wi_sim_event {
 struct wi_sim_strand {
     struct wi_list link; /* in world->strands */
     struct wi_coro coro;
-    struct wi_core *self; /* wi_core_self of it, while another one runs */
-    weir_ns until;        /* it waits so long, in the world's time, or until it is kicked */
+    struct wi_core *self;           /* wi_core_self of it, while another one runs */
+    const struct wi_sim_node *node; /* that its core is of, for the trace; or NULL */
+    weir_ns until; /* it waits so long, in the world's time, or until it is kicked */
     bool kicked;
     enum wi_never told;
     struct wi_sim_world *world;
@@ -74,6 +76,7 @@ struct wi_sim_world {
     struct wi_sim_strand *dead; /* has left, on its own stack still: whoever goes on buries it */
     const void *thread;         /* an address that no other thread has */
     void *user;                 /* of who made the world */
+    FILE *trace;                /* or NULL; its maker's */
     uint64_t hash;              /* of all that could be observed */
     uint64_t steps;
     uint64_t injected; /* faults, all told */
@@ -85,7 +88,8 @@ struct wi_sim_source {
     const struct wi_choice_list *log; /* WI_SIM_FAMILIES lists, or NULL; borrowed */
     const void *bytes;                /* or NULL; borrowed */
     size_t bytes_len;
-    bool record; /* keep them */
+    FILE *record; /* or NULL: writes them there (record.h); borrowed */
+    FILE *trace;  /* or NULL (trace.h); borrowed */
 };
 
 /* A world of no nodes; `faults` as wi_sim_faults_read. 0, -ENOMEM or -EINVAL, and `why` says it. */
@@ -139,11 +143,16 @@ static inline void wi_sim_note(struct wi_sim_world *world, uint64_t what, uint64
 uint64_t wi_sim_digest(const void *bytes, size_t len);
 
 /* Whether a fault of these odds strikes; counted. */
-static inline bool wi_sim_fault(struct wi_sim_world *world, enum wi_sim_family family, wi_odds odds)
+#define wi_sim_fault(world, family, odds) wi_sim_fault_named(world, family, odds, #odds)
+
+__attribute__((cold)) void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds);
+
+static inline bool wi_sim_fault_named(struct wi_sim_world *world, enum wi_sim_family family,
+                                      wi_odds odds, const char *name)
 {
     bool strikes = wi_chance(&world->choices, family, odds);
     if (__builtin_expect(strikes, 0))
-        world->injected++;
+        wi_sim_fault_struck(world, name);
     return strikes;
 }
 

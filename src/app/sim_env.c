@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim_env -- what a world takes from the environment, and what it leaves behind in files.
+ *
+ * weir_sim_run is the outermost start, so it alone reads variables; the nodes of the world have none.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/sim.h"
+
+enum { SEED = 1 };
+
+/* NULL: not set, or empty. */
+static const char *variable(const char *name)
+{
+    const char *text = getenv(name); // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
+    return text != NULL && *text != 0 ? text : NULL;
+}
+
+/* What is not set comes from a variable, and `prefix` says so in front of whatever is wrong with it. */
+static void fall_back(const char **option, const char *name, const char **prefix)
+{
+    *prefix = "";
+    if (*option != NULL || (*option = variable(name)) == NULL)
+        return;
+    *prefix = name;
+}
+
+/* Decimal, or hexadecimal after 0x; nothing before or after it. */
+static int read_seed(struct wi_sim *sim, const char *text)
+{
+    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    const char *digits = hex ? text + 2 : text;
+    char *end;
+    errno = 0;
+    sim->seed = strtoull(digits, &end, hex ? 16 : 10);
+    const char *fit = hex ? "0123456789abcdefABCDEF" : "0123456789";
+    if (errno == 0 && end > digits && strspn(digits, fit) == strlen(digits))
+        return 0;
+    wi_log(&sim->log, WEIR_LOG_ERROR,
+           "weir_sim_run: WEIR_SIM_SEED=\"%.80s\" is no number of 64 bits, decimal or 0x", text);
+    return -EINVAL;
+}
+
+int wi_sim_environment(struct wi_sim *sim)
+{
+    struct weir_sim_opts *opts = &sim->opts;
+    struct wi_sim_prefixes *from = &sim->from;
+    const char *seed = variable("WEIR_SIM_SEED");
+    fall_back(&opts->faults, "WEIR_SIM_FAULTS", &from->faults);
+    fall_back(&opts->record, "WEIR_SIM_RECORD", &from->record);
+    fall_back(&opts->trace, "WEIR_SIM_TRACE", &from->trace);
+    from->replay = "";
+    if (opts->bytes == NULL) /* else these are an option that is set, in the place of choices */
+        fall_back(&opts->replay, "WEIR_SIM_REPLAY", &from->replay);
+    sim->marks_file = variable("WEIR_SIM_MARKS");
+    if (sim->seed != 0)
+        return 0;
+    sim->seed = SEED;
+    return seed != NULL ? read_seed(sim, seed) : 0;
+}
+
+int wi_sim_files_open(struct wi_sim *sim, struct wi_why *why)
+{
+    const struct weir_sim_opts *opts = &sim->opts;
+    sim->prefix = sim->from.replay;
+    int rc = opts->replay != NULL ? wi_sim_record_read(sim->replay, opts->replay, why) : 0;
+    if (rc == 0 && opts->record != NULL) {
+        sim->prefix = sim->from.record;
+        rc = wi_sim_record_open(&sim->record, opts->record, why);
+    }
+    if (rc == 0 && opts->trace != NULL) {
+        sim->prefix = sim->from.trace;
+        rc = wi_sim_trace_open(&sim->trace, opts->trace, why);
+    }
+    return rc;
+}
+
+int wi_sim_files_close(struct wi_sim *sim, struct wi_why *why)
+{
+    int rc = 0;
+    wi_sim_trace_close(sim->trace);
+    wi_sim_record_free(sim->replay);
+    if (sim->record != NULL)
+        rc = wi_sim_record_close(sim->record, sim->opts.record, why);
+    if (rc < 0)
+        sim->prefix = sim->from.record;
+    return rc;
+}
+
+/* One line for the world and one for each mark, behind those of worlds before. */
+int wi_sim_marks_write(const struct wi_sim *sim, int result, struct wi_why *why)
+{
+    const struct wi_sim_world *world = sim->world;
+    FILE *file = sim->marks_file != NULL ? fopen(sim->marks_file, "ae") : NULL;
+    if (sim->marks_file == NULL)
+        return 0;
+    bool failed = file == NULL;
+    if (file != NULL) {
+        (void)fprintf(file,
+                      "world %" PRIu64 " 0x%016" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %d\n",
+                      sim->seed, world->hash, world->steps, world->injected,
+                      (int64_t)(world->now - WI_SIM_BIRTH), result);
+        for (size_t i = 0; i < sim->marks; i++)
+            (void)fprintf(file, "mark %" PRIu64 " %s\n", sim->mark[i].count, sim->mark[i].name);
+        failed = ferror(file) != 0;
+        failed = fclose(file) != 0 || failed;
+    }
+    if (failed)
+        (void)snprintf(why->text, sizeof why->text, "WEIR_SIM_MARKS: %.160s: cannot be written",
+                       sim->marks_file);
+    return failed ? -EIO : 0;
+}
