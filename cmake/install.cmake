@@ -31,3 +31,6 @@ install(FILES ${PROJECT_BINARY_DIR}/weir.pc DESTINATION ${pc_dir})
 install(FILES tools/weir-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/weir)
 install(FILES tools/weir-gdb.py RENAME libweir.so.${PROJECT_VERSION}-gdb.py
         DESTINATION ${CMAKE_INSTALL_DATADIR}/gdb/auto-load\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR})
+
+# Runs a simulated program with many seeds: docs/guide/10-simulation.md
+install(PROGRAMS tools/weir-sim TYPE BIN)

@@ -30,14 +30,16 @@ Beside the numbers:
 
 | option | default | environment | |
 | --- | --- | --- | --- |
-| `backend` | `WEIR_BACKEND_AUTO` | `WEIR_BACKEND` = `auto`, `uring` or `epoll` | a named one is used or the start fails; see [containers.md](containers.md) |
+| `backend` | `WEIR_BACKEND_AUTO` | `WEIR_BACKEND` = `auto`, `uring`, `epoll` or `sim` | a named one is used or the start fails; see [containers.md](containers.md), and [10-simulation.md](10-simulation.md) of `sim` |
+| `sim_faults` | `calm` | `WEIR_SIM_FAULTS` | what goes wrong on `sim`; see [faults.md](faults.md) |
 | `log_level` | `WEIR_LOG_WARN` | none | what is written; the rest is only counted |
 | `log`, `log_user` | stderr, as `weir: text` | none | where lines go; at most 20 of a level in a second, then one that says how many were dropped |
 | `stats` | none | none | a `struct weir_stats` that is filled when the run ends |
 | `on_wake`, `on_wake_user` | none | none | called between tasks after messages of other threads came in |
 | `on_turn`, `on_turn_user` | none | none | called once a turn of the loop, between tasks |
 
-Sizes are bytes, times nanoseconds.
+Sizes are bytes, times nanoseconds. Worlds of `weir_sim_run` have variables of their own, in
+[10-simulation.md](10-simulation.md); their nodes read no environment at all.
 
 ```c
 static int start(weir_fn *serve)
