@@ -3,7 +3,9 @@
 PREFIX ?= /usr/local
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
-.PHONY: run test soak bench guard peers lint install clean
+SEEDS ?= 2000
+
+.PHONY: run test soak sim bench guard peers lint install clean
 .NOTPARALLEL:
 
 run: ; scripts/deps.sh && cmake --preset release && \
@@ -12,6 +14,10 @@ run: ; scripts/deps.sh && cmake --preset release && \
 test: ; scripts/deps.sh && cmake --workflow --preset release
 
 soak: ; scripts/deps.sh && cmake --preset release && cmake --build --preset release && scripts/soak.sh
+
+# The scenarios of tests/sim, each with so many seeds: a failure is one line to repeat it, made small.
+sim: ; scripts/deps.sh && cmake --preset release && cmake --build --preset release && \
+	scripts/sim.sh build/release $(SEEDS) all
 
 bench: ; scripts/deps.sh bench && cmake --preset release && cmake --build --preset release && \
 	bench/run --out build/bench.jsonl && bench/plot build/bench.jsonl build/bench.svg

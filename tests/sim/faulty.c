@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faulty -- a program with a mistake, for the test of tools/weir-sim: `faulty HOW`.
+ *
+ *     receive   takes what one receive gives for the whole message: fails when that is short
+ *     hang      turns in place for ever
+ *     clock     asks a clock that is not the world's
+ *     seeds     takes a seed of its own
+ *     none      makes no world
+ *     fine      makes no mistake
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sim/scenario.h"
+
+enum { MESSAGES = 40, BYTES = 2000 };
+
+static bool asks_clock, hangs;
+
+static int serve(void *arg)
+{
+    weir_listener ln;
+    weir_sock s = {0};
+    char message[BYTES] = {0};
+    (void)arg;
+    int rc = weir_listen(&ln, ":1", NULL);
+    if (rc == 0)
+        rc = weir_accept(ln, &s);
+    for (int i = 0; i < MESSAGES && rc == 0; i++) {
+        rc = weir_send(s, message, sizeof message);
+        if (rc == 0)
+            rc = weir_sleep(WEIR_MS);
+    }
+    weir_close(&s);
+    weir_listener_close(&ln);
+    return rc;
+}
+
+static int hear(weir_sock s, bool whole)
+{
+    char message[BYTES];
+    for (int i = 0; i < MESSAGES; i++) {
+        ssize_t n = whole ? weir_recv_exact(s, message, sizeof message)
+                          : weir_recv(s, message, sizeof message);
+        if (n <= 0)
+            return (int)n;
+        WEIR_MARK("a message came");
+        CHECK_EQ(n, BYTES);
+    }
+    return 0;
+}
+
+static int test(void *arg)
+{
+    weir_sock s;
+    struct timespec now;
+    int server = weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "server"), serve, NULL);
+    CHECK_GT(server, 0);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (asks_clock)
+        CHECK_EQ(weir_sleep(now.tv_nsec), 0);
+    int rc = weir_dial(&s, "server:1", NULL);
+    if (rc < 0)
+        return 0;
+    if (hangs && weir_random_below(8) == 0)
+        while (weir_yield() == 0)
+            ;
+    (void)hear(s, arg == NULL);
+    weir_close(&s);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *how = argc == 2 ? argv[1] : "";
+    asks_clock = strcmp(how, "clock") == 0;
+    hangs = strcmp(how, "hang") == 0;
+    void *careless = strcmp(how, "receive") == 0 ? argv : NULL;
+    if (strcmp(how, "none") == 0)
+        return 0;
+    return weir_sim_run(strcmp(how, "seeds") == 0 ? 17 : 0, NULL, test, careless) < 0;
+}
