@@ -6,6 +6,7 @@
 
 #include "base/require.h"
 #include "net/listener.h"
+#include "net/resolve.h"
 
 int wi_handle_find(uint64_t bits, enum wi_handle_kind kind, struct wi_slab_node **out)
 {
@@ -33,6 +34,7 @@ void wi_net_open(struct wi_net *net, struct wi_core *core, const struct wi_net_c
     wi_list_init(&net->open);
     wi_list_init(&net->closing);
     wi_list_init(&net->listening);
+    wi_list_init(&net->resolutions);
     net->held = wi_held_table(core->engine.be);
     core->net = net;
 }
@@ -72,6 +74,8 @@ void wi_net_close(struct wi_net *net)
 
 void wi_net_discard(struct wi_net *net)
 {
+    for (struct wi_list *at; (at = wi_list_pop_front(&net->resolutions)) != NULL;)
+        wi_resolution_free(wi_container_of(at, struct wi_resolution, link));
     wi_slab_discard(&net->socks);
     wi_slab_discard(&net->listeners);
     wi_held_table_free(net->core->engine.be, net->held);

@@ -120,6 +120,8 @@ static void drop(struct wi_work *work)
 
 void wi_resolution_free(struct wi_resolution *resolution)
 {
+    if (resolution != NULL)
+        wi_list_remove(&resolution->link);
     free(resolution);
 }
 
@@ -165,6 +167,7 @@ int wi_resolve(struct wi_task *task, const char *call, const struct wi_host *hos
     struct wi_resolution *resolution = calloc(1, sizeof *resolution);
     if (resolution == NULL)
         return -ENOMEM;
+    wi_list_init(&resolution->link);
     resolution->lookup = core->net->lookup;
     resolution->host = *host;
     struct wi_host_query query = {host->name, resolution->addr, WI_RESOLVE_MAX};
@@ -183,6 +186,7 @@ int wi_resolve(struct wi_task *task, const char *call, const struct wi_host *hos
     resolution->count = (unsigned)rc;
     for (unsigned i = 0; i < resolution->count; i++)
         wi_addr_set_port(&resolution->addr[i], host->port);
+    wi_list_push_back(&core->net->resolutions, &resolution->link);
     *out = resolution;
     return 0;
 }

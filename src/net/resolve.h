@@ -33,6 +33,7 @@ struct wi_host {
 
 struct wi_resolution {
     struct wi_work work;
+    struct wi_list link; /* once it is whole: in net->resolutions */
     wi_lookup_fn *lookup;
     int known; /* what the backend said */
     unsigned count;

@@ -15,8 +15,9 @@
 #define CALL_NS_MIN (10 * WEIR_US)
 #define CALL_NS_MAX (10 * WEIR_MS)
 
-/* One that was left: it outlives its request, and maybe its core. */
+/* One that was left: it outlives its request, but not the power of its node. */
 struct orphan {
+    struct wi_list link; /* in core->orphans */
     struct wi_sim_event event;
     struct wi_sim_core *core;
     struct wi_work *work;
@@ -59,6 +60,7 @@ static void call_orphan(struct wi_sim_world *world, struct wi_sim_event *event)
     struct orphan *orphan = wi_container_of(event, struct orphan, event);
     (void)world;
     (void)make(orphan->work);
+    wi_list_remove(&orphan->link);
     orphan->core->base.orphans--;
     wi_sim_kick(orphan->core->strand);
     free(orphan);
@@ -71,11 +73,37 @@ static int leave(struct wi_sim_request *r)
         return -EALREADY;
     weir_ns at = r->event.at;
     *orphan = (struct orphan){.event = {.fn = call_orphan}, .core = r->core, .work = r->req.mem};
+    wi_list_push_back(&r->core->orphans, &orphan->link);
     r->core->base.orphans++;
     wi_sim_event_clear(r->core->world, &r->event);
     wi_sim_event_set(r->core->world, &orphan->event, at);
     wi_sim_request_end(r, -ECANCELED);
     return 0;
+}
+
+static bool is_orphan(const struct wi_sim_core *core, const struct wi_work *work)
+{
+    for (struct wi_list *at = core->orphans.next; at != &core->orphans; at = at->next)
+        if (wi_container_of(at, struct orphan, link)->work == work)
+            return true;
+    return false;
+}
+
+void wi_sim_call_discard(struct wi_sim_request *r)
+{
+    struct wi_work *work = r->req.mem;
+    if (work->drop != NULL && !is_orphan(r->core, work))
+        work->drop(work);
+}
+
+void wi_sim_orphans_discard(struct wi_sim_core *core)
+{
+    for (struct wi_list *at; (at = wi_list_pop_front(&core->orphans)) != NULL;) {
+        struct orphan *orphan = wi_container_of(at, struct orphan, link);
+        wi_sim_event_clear(core->world, &orphan->event);
+        orphan->work->drop(orphan->work);
+        free(orphan);
+    }
 }
 
 int wi_sim_call_cancel(struct wi_sim_request *r)

@@ -216,7 +216,10 @@ void wi_sim_core_discard(struct wi_sim_core *core)
         if (r->file != NULL)
             wi_sim_file_drop(r->file);
         wi_sim_held_let_go(r);
+        if ((r->token & WI_TOKEN_CANCEL) == 0 && r->req.opcode == WI_OP_CALL)
+            wi_sim_call_discard(r);
     }
+    wi_sim_orphans_discard(core);
     free_list(&core->requests, offsetof(struct wi_sim_request, all));
     free_list(&core->spare, offsetof(struct wi_sim_request, all));
     free_list(&core->due, offsetof(struct wi_sim_due, link));
@@ -314,6 +317,7 @@ static struct wi_sim_core *core_new(struct wi_sim_node *node, bool own_world)
     wi_list_init(&core->spare);
     wi_list_init(&core->due);
     wi_list_init(&core->spare_due);
+    wi_list_init(&core->orphans);
     wi_sim_file_init(&core->wake, node, &wake_ops, WI_SIM_WAKE);
     return core;
 }

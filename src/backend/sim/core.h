@@ -73,6 +73,7 @@ struct wi_sim_core {
     struct wi_sim_file wake;
     struct wi_list staged, requests, spare;
     struct wi_list due, spare_due;
+    struct wi_list orphans; /* calls that were cancelled and will be made all the same; call.c's */
     uint32_t due_count;
     struct wi_sim_request **slot; /* by the slot of their tokens */
     uint32_t slots;
@@ -158,6 +159,10 @@ ssize_t wi_sim_storage_try(struct wi_sim_core *core, struct wi_sim_file *file,
 /* WI_CTL_FILE. */
 int wi_sim_storage_check(struct wi_sim_file *file);
 void wi_sim_call_begin(struct wi_sim_request *request);
+
+/* The call is never made, nor is it waited for: what nobody owns but it is freed. */
+void wi_sim_call_discard(struct wi_sim_request *request);
+void wi_sim_orphans_discard(struct wi_sim_core *core);
 
 /* Asks a call to end. What the cancel is told. */
 int wi_sim_call_cancel(struct wi_sim_request *request);
