@@ -46,8 +46,11 @@ static void tell_waiters(struct wi_sim_process *process)
 
 void wi_sim_free_memory(struct wi_sim_process *process)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&process->memory)) != NULL;)
+    for (struct wi_list *at = process->memory.next, *next; at != &process->memory; at = next) {
+        next = at->next;
         free(wi_container_of(at, struct wi_sim_block, link));
+    }
+    wi_list_init(&process->memory);
 }
 
 static void live(void *arg)
