@@ -4,11 +4,11 @@
 # before the library's. A scenario must find each; without it, the same scenario must find nothing.
 
 add_library(weir_scenario INTERFACE)
-target_include_directories(weir_scenario INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_include_directories(weir_scenario INTERFACE ${PROJECT_SOURCE_DIR}/src ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(weir_scenario INTERFACE weir weir_flags Threads::Threads)
 
 function(weir_add_scenario name scenario source) # [definitions]
-  add_executable(${name} ${CMAKE_CURRENT_SOURCE_DIR}/sim/${scenario}.c ${source})
+  add_executable(${name} ${CMAKE_CURRENT_SOURCE_DIR}/sim/${scenario}.c check.c ${source})
   target_link_libraries(${name} PRIVATE weir_scenario)
   target_compile_definitions(${name} PRIVATE ${ARGN})
 endfunction()

@@ -16,7 +16,7 @@ PATIENCE_S = 60
 
 def failure(program, seed):
     """What the program says when it fails at this seed, or None."""
-    environment = {**os.environ, "WEIR_SIM_SEED": str(seed)}
+    environment = {**os.environ, "WEIR_SIM_SEED": str(seed), "WEIR_SIM_FAULTS": "swarm"}
     try:
         done = subprocess.run([program], env=environment, capture_output=True, text=True,
                               errors="replace", timeout=PATIENCE_S, check=False)

@@ -3,18 +3,13 @@
  * churn -- connections that come and go in the middle of everything: two writers on one stream, readers
  * with deadlines too short for them, closes under an armed receive, sleeps that are measured.
  *
- *     churn [SEED [FAULTS]]     0 if nothing was wrong; WEIR_SIM_SEED counts without an argument
+ *     churn     0 if nothing was wrong
  *
  * Both ends of a connection do the same: two tasks write frames, one reads what the other end writes.
  * A frame says who wrote it, which one of his it is, and how long; its bytes follow from that. So a
  * byte that is lost, doubled, or another connection's is seen at once (CL2, TX2, TX6).
  */
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "weir.h"
+#include "scenario.h"
 
 enum { CLIENTS = 3, CONNECTIONS = 6, WRITERS = 2, FRAMES = 12, BYTES_MAX = 3000 };
 
@@ -36,17 +31,6 @@ struct writer {
     uint32_t id;
 };
 
-/* What is wrong ends the process: there is nothing to go on with. */
-__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vfprintf(stderr, format, args);
-    va_end(args);
-    (void)fputc('\n', stderr);
-    abort();
-}
-
 static unsigned char byte_at(uint64_t pattern, size_t i)
 {
     return (unsigned char)((pattern >> (i % 8 * 8)) + i);
@@ -58,8 +42,8 @@ static int rest(weir_ns duration)
     weir_ns before = weir_now();
     int rc = weir_sleep(duration);
     weir_ns slept = weir_now() - before;
-    if (rc == 0 && slept < duration)
-        fail("a sleep of %lld ns took %lld", (long long)duration, (long long)slept);
+    if (rc == 0)
+        CHECK_GE(slept, duration);
     return rc;
 }
 
@@ -120,17 +104,16 @@ static int read_frame(struct stream *stream)
     ssize_t n = read_all(stream->sock, &frame, sizeof frame);
     if (n <= 0)
         return n < 0 ? (int)n : 1;
-    if (frame.magic != MAGIC || frame.writer >= WRITERS || frame.len >= BYTES_MAX)
-        fail("a frame begins with %08x, writer %u, %u bytes", frame.magic, frame.writer, frame.len);
-    if (frame.number != stream->next[frame.writer]++)
-        fail("frame %u of writer %u is not %u", frame.number, frame.writer,
-             stream->next[frame.writer] - 1);
+    CHECK_EQ(frame.magic, MAGIC);
+    CHECK_LT(frame.writer, WRITERS);
+    CHECK_LT(frame.len, BYTES_MAX);
+    CHECK_EQ(frame.number, stream->next[frame.writer]);
+    stream->next[frame.writer]++;
     n = frame.len > 0 ? read_all(stream->sock, bytes, frame.len) : 1;
     if (n <= 0)
         return n < 0 ? (int)n : 1;
     for (size_t i = 0; i < frame.len; i++)
-        if (bytes[i] != byte_at(frame.pattern, i))
-            fail("byte %zu of frame %u is wrong", i, frame.number);
+        CHECK_EQ(bytes[i], byte_at(frame.pattern, i));
     return 0;
 }
 
@@ -151,8 +134,8 @@ static void converse(weir_sock sock)
     if (weir_random_below(2) == 0)
         (void)weir_close(&sock); /* under the hands of the writers */
     int rc = weir_scope_wait(&writers);
-    if (rc < 0 && rc != -ECANCELED && rc != -ETIMEDOUT)
-        fail("the writers' scope: %s", weir_errname(rc));
+    if (rc < 0 && rc != -ECANCELED)
+        CHECK_EQ(rc, -ETIMEDOUT);
     (void)weir_close(&sock);
 }
 
@@ -217,16 +200,7 @@ static int drive(void *arg)
     return 0;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    const char *text =
-        argc > 1 ? argv[1] : getenv("WEIR_SIM_SEED"); // NOLINT(concurrency-mt-unsafe)
-    uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : 1;
-    int rc = weir_sim_run(seed,
-                          WEIR_SIM_OPTS(.faults = argc > 2 ? argv[2] : "swarm",
-                                        .log_level = WEIR_LOG_ERROR, .steps_max = 5000000),
-                          drive, NULL);
-    if (rc != 0)
-        (void)fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, weir_errname(rc));
-    return rc != 0;
+    return scenario_run(drive);
 }

@@ -3,7 +3,7 @@
  * cores -- two cores of one simulated node that wake each other, preempted at every point of their
  * ways into sleep: EX2, EX3, EX6.
  *
- *     cores SEED     0 if every wake arrived; WEIR_SIM_SEED counts without an argument
+ *     cores [COUNT]     0 if every wake arrived, with so many seeds from WEIR_SIM_SEED on
  *
  * Each has a wake of its own and posts to the other's; between two posts it sleeps, spins, or does
  * both. A wake that is lost leaves both asleep for ever, which the world tells them.
@@ -13,6 +13,7 @@
 
 #include "app/run.h"
 #include "backend/sim.h"
+#include "check.h"
 #include "weir.h"
 
 enum { ROUNDS = 300, STACK_BYTES = 256 * 1024 };
@@ -83,22 +84,19 @@ static void second_core(void *arg)
     wi_sim_leave(side->node->world);
 }
 
-int main(int argc, char **argv)
+static int run_world(uint64_t seed)
 {
-    const char *text =
-        argc > 1 ? argv[1] : getenv("WEIR_SIM_SEED"); // NOLINT(concurrency-mt-unsafe)
-    struct wi_sim_source source = {.seed = text != NULL ? strtoull(text, NULL, 0) : 1};
+    struct wi_sim_source source = {.seed = seed};
     struct wi_sim_world *world;
     struct wi_why why = {{0}};
     struct side a = {.result = 0}, b = {.result = 0};
-    if (wi_sim_world_open(&world, &source, "swarm preempt=0.3", &why) < 0)
-        return 2;
+    CHECK_EQ(wi_sim_world_open(&world, &source, "swarm preempt=0.3", &why), 0);
     world->time_max = WI_SIM_BIRTH + 60 * WEIR_SEC;
     a.node = b.node = wi_sim_node_new(world, NULL, 0);
     a.other = &b;
     b.other = &a;
-    if (a.node == NULL || wi_sim_strand_open(world, &b.strand, STACK_BYTES, second_core, &b) < 0)
-        return 2;
+    CHECK_NE(a.node, NULL);
+    CHECK_EQ(wi_sim_strand_open(world, &b.strand, STACK_BYTES, second_core, &b), 0);
     a.result = run_side(&a);
     while (wi_sim_wait(world, WEIR_FOREVER) == WI_NEVER_SAID)
         ;
@@ -106,7 +104,18 @@ int main(int argc, char **argv)
     if (a.result == 0 && b.result == 0)
         return 0;
     (void)fprintf(stderr, "seed %llu: %s after %u posts seen, %s after %u\n",
-                  (unsigned long long)source.seed, weir_errname(a.result), a.seen,
-                  weir_errname(b.result), b.seen);
+                  (unsigned long long)seed, weir_errname(a.result), a.seen, weir_errname(b.result),
+                  b.seen);
     return 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *seed = getenv("WEIR_SIM_SEED"); // NOLINT(concurrency-mt-unsafe)
+    uint64_t first = seed != NULL ? strtoull(seed, NULL, 0) : 1;
+    uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+    for (uint64_t i = 0; i < count; i++)
+        if (run_world(first + i) != 0)
+            return 1;
+    return 0;
 }
