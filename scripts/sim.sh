@@ -36,6 +36,7 @@ scenario echo swarm "an echo is whole" "a connection is reset" "a client is refu
 scenario get swarm "a page is whole"
 scenario race swarm "the left one wins" "the right one wins" "nobody can win"
 scenario churn swarm
+scenario mix swarm "an action is done" "an action is cancelled" "an action is too late" "a disk fails"
 # A disk that loses what it has synced is more than one replica can bear.
 scenario kv "swarm latent=0" "a put is acknowledged" "a put is in doubt" "a get is answered" \
     "a replica gives up" "a replica loses its power"
