@@ -67,7 +67,8 @@ static int subscribe(struct weir_signal *signal, int signo)
     bool simulated = signal->core->engine.be->caps.backend == WEIR_BACKEND_SIM;
     int rc = is_fault(signo) ? -EINVAL : 0;
     if (rc == 0 && simulated &&
-        (signo <= 0 || signo > SIGRTMAX || signo == SIGKILL || signo == SIGSTOP))
+        (signo <= 0 || (signo > SIGSYS && signo < SIGRTMIN) || signo > SIGRTMAX ||
+         signo == SIGKILL || signo == SIGSTOP)) /* those between are the C library's own */
         rc = -EINVAL;
     if (rc == 0 && !simulated)
         rc = wi_signal_subscribe(&signal->node, signo);
