@@ -42,6 +42,10 @@ static int open_backend(struct wi_runtime *runtime, struct wi_backend **be,
         runtime->options.backend == WEIR_BACKEND_AUTO && (*be)->caps.backend != WEIR_BACKEND_URING;
     wi_log(&runtime->log, fell_back ? WEIR_LOG_WARN : WEIR_LOG_INFO, "backend %s: %s",
            weir_backend_name((*be)->caps.backend), (*be)->caps.reason);
+    if ((*be)->caps.backend == WEIR_BACKEND_SIM) {
+        runtime->log.now = wi_sim_peek;
+        runtime->log.clock = *be; /* of the simulated core itself, whatever is put around it */
+    }
     rc = start->wrap != NULL ? start->wrap(be, start->user) : 0;
     if (rc < 0)
         (*be)->ops->close(*be);
@@ -145,10 +149,6 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts,
         rc = open_core(runtime, be);
     if (rc < 0)
         return rc;
-    if (be->caps.backend == WEIR_BACKEND_SIM) {
-        runtime->log.now = wi_sim_peek;
-        runtime->log.clock = be;
-    }
     open_net(runtime);
     wi_fs_open(&runtime->fs, &runtime->core);
     rc = wi_run_signals_open(runtime);
