@@ -172,7 +172,9 @@ int wi_resolve(struct wi_task *task, const char *call, const struct wi_host *hos
     resolution->host = *host;
     struct wi_host_query query = {host->name, resolution->addr, WI_RESOLVE_MAX};
     struct wi_ctl ask = {.what = WI_CTL_HOST, .fd = -1, .mem = &query};
-    resolution->known = core->engine.be->ops->ctl(core->engine.be, &ask);
+    resolution->known = core->net->lookup == wi_lookup
+                            ? core->engine.be->ops->ctl(core->engine.be, &ask)
+                            : -EOPNOTSUPP; /* somebody else is to be asked */
     wi_work_init(&resolution->work, resolution->known != -EOPNOTSUPP ? tell_known : look_up, drop);
     int rc = look_up_elsewhere(task, &resolution);
     if (rc <= 0) {
