@@ -54,6 +54,7 @@ struct wi_sim_request {
     uint64_t token;              /* WI_TOKEN_CANCEL set: this is a cancel, in no slot */
     struct wi_req req;
     uint64_t digest; /* of what must not change */
+    bool held;       /* its memory is the kernel's */
     uint32_t sent;   /* by a send that wants all of it */
     enum wi_sim_request_state state;
 };

@@ -4,7 +4,8 @@
  *
  * What it would write to is poisoned under ASan, which then names both who touched it and who freed
  * it. Elsewhere a digest tells at the end that it was touched. What it would read may be read by
- * others too, and has a digest everywhere.
+ * others too, and has a digest everywhere. What is linked behind another request is the kernel's when
+ * its turn comes: the one before may be what fills it.
  */
 #include "backend/sim/core.h"
 #include "base/fiber.h"
@@ -57,6 +58,7 @@ static void unpoison(const struct wi_sim_request *request)
 
 void wi_sim_held_begin(struct wi_sim_request *request)
 {
+    request->held = true;
     if (is_written(&request->req)) {
         request->digest = digest_of(&request->req);
         poison(request);
@@ -67,7 +69,7 @@ void wi_sim_held_begin(struct wi_sim_request *request)
 
 void wi_sim_held_check(const struct wi_sim_request *request)
 {
-    if (!is_written(&request->req) && !is_read(&request->req))
+    if (!request->held || (!is_written(&request->req) && !is_read(&request->req)))
         return;
     WEIR_REQUIRE(digest_of(&request->req) == request->digest,
                  "simulation: %u bytes of a %s on descriptor %d changed while the kernel had them",
@@ -75,10 +77,12 @@ void wi_sim_held_check(const struct wi_sim_request *request)
                  (int)request->req.fd);
 }
 
+/* What is read is looked at in the end alone: a send may be attempted for each piece that it sends. */
 void wi_sim_held_open(const struct wi_sim_request *request)
 {
-    if (is_written(&request->req))
-        unpoison(request);
+    if (!is_written(&request->req))
+        return;
+    unpoison(request);
     wi_sim_held_check(request);
 }
 

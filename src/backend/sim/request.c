@@ -59,13 +59,14 @@ int wi_sim_request_enlist(struct wi_sim_request *r, const struct wi_req *req)
     r->req = *req;
     if (r->req.len > TRANSFER_MAX)
         r->req.len = TRANSFER_MAX;
-    wi_sim_held_begin(r);
     return 0;
 }
 
 void wi_sim_request_release(struct wi_sim_request *r)
 {
     r->state = WI_SIM_STAGED;
+    if ((r->token & WI_TOKEN_CANCEL) == 0)
+        wi_sim_held_begin(r);
     wi_list_push_back(&r->core->staged, &r->queue);
 }
 
@@ -85,10 +86,12 @@ static void leave_file(struct wi_sim_request *r)
 static void pass_on(struct wi_sim_request *then, bool success)
 {
     then->state = WI_SIM_STAGED;
-    if (success)
+    if (success) {
+        wi_sim_held_begin(then);
         wi_sim_request_begin(then);
-    else
+    } else {
         wi_sim_request_end(then, -ECANCELED);
+    }
 }
 
 void wi_sim_request_end(struct wi_sim_request *r, ssize_t res)
