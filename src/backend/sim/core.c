@@ -274,6 +274,15 @@ static const struct wi_backend_ops sim_ops = {
     .abandon = sim_abandon,
 };
 
+/* As rings are made: io_uring_setup(2). */
+static unsigned power_of_two(unsigned at_least)
+{
+    unsigned size = 1;
+    while (size < at_least)
+        size *= 2;
+    return size;
+}
+
 /* What this kernel has; by the fault less, each. */
 static void choose_caps(struct wi_sim_core *core, const struct wi_backend_config *config)
 {
@@ -286,9 +295,12 @@ static void choose_caps(struct wi_sim_core *core, const struct wi_backend_config
     core->no_cache = wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor);
     be->caps.backend = WEIR_BACKEND_SIM;
     be->caps.features = WEIR_CAP_BUFFER_RING & ~off;
-    be->caps.sq_entries = config->sq_entries > 0 ? config->sq_entries : SQ_ENTRIES;
-    unsigned cq = config->cq_entries > 0 ? config->cq_entries : be->caps.sq_entries * 4;
-    be->caps.cq_entries = cq > CQ_ENTRIES_MIN || config->cq_entries > 0 ? cq : CQ_ENTRIES_MIN;
+    unsigned sq = power_of_two(config->sq_entries > 0 ? config->sq_entries : SQ_ENTRIES);
+    unsigned cq = sq * 4 > CQ_ENTRIES_MIN ? sq * 4 : CQ_ENTRIES_MIN;
+    if (config->cq_entries > 0)
+        cq = power_of_two(config->cq_entries > sq ? config->cq_entries : sq);
+    be->caps.sq_entries = sq;
+    be->caps.cq_entries = cq;
 }
 
 /* A part of what is opened exists. */
