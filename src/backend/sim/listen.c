@@ -100,6 +100,8 @@ int wi_sim_accept(struct wi_sim_sock *listener)
     if (fd < 0)
         return fd;
     unqueue(sock);
+    if (sock->domain == AF_UNIX)
+        wi_sim_unix_room(listener->file.node);
     wi_sim_sock_note(listener, WI_SIM_NOTE_ACCEPTED,
                      sock->domain == AF_UNIX ? 0 : sock->remote.port);
     return fd;
@@ -111,6 +113,8 @@ void wi_sim_listen_stop(struct wi_sim_sock *listener)
         abort_first(listener);
     listener->state = WI_SIM_FRESH;
     listener->file.kind = WI_SIM_SOCKET;
+    if (listener->domain == AF_UNIX)
+        wi_sim_unix_room(listener->file.node);
     wi_list_remove(&listener->entry); /* no longer among those that are found */
     wi_list_push_back(&listener->file.node->sockets, &listener->entry);
     wi_sim_sock_kick(listener, POLLOUT | POLLHUP | POLLIN);

@@ -236,6 +236,9 @@ void wi_sim_listen_queue(struct wi_sim_sock *listener, struct wi_sim_sock *sock)
 /* ---- unix ---- */
 
 int wi_sim_unix_bind(struct wi_sim_sock *sock, const void *mem, uint32_t len);
+
+/* A listener of the node has room again, or is none any more: whoever waits for it tries again. */
+void wi_sim_unix_room(struct wi_sim_node *node);
 struct wi_sim_sock *wi_sim_unix_find(struct wi_sim_node *node, const struct wi_sim_path *path);
 
 /* Why nobody was found: -ECONNREFUSED where the file exists, else -ENOENT; abstract: refused. */

@@ -136,6 +136,17 @@ static void pair(struct wi_sim_sock *a, struct wi_sim_sock *b)
     a->state = b->state = WI_SIM_CONNECTED;
 }
 
+/* A connect that found a listener full waits, in the kernel too; who it waits for is in its request. */
+void wi_sim_unix_room(struct wi_sim_node *node)
+{
+    for (struct wi_list *at = node->sockets.next; at != &node->sockets; at = at->next) {
+        struct wi_sim_sock *sock = sock_at(at);
+        if (sock->domain == AF_UNIX && sock->state == WI_SIM_FRESH &&
+            !wi_list_empty(&sock->file.writes))
+            wi_sim_sock_kick(sock, POLLOUT);
+    }
+}
+
 int wi_sim_unix_connect(struct wi_sim_sock *sock, const struct wi_req *req)
 {
     struct wi_sim_node *node = sock->file.node;
