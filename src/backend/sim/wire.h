@@ -9,7 +9,7 @@
 
 #include "backend/sim/node.h"
 
-#define WI_SIM_LOOPBACK_NS (10 * WEIR_US)
+#define WI_SIM_LOOPBACK_NS 100
 
 enum wi_sim_passage {
     WI_SIM_PASSES,
