@@ -52,13 +52,14 @@ static void end_step(struct wi_runtime *runtime)
         wi_pollable_arm(&runtime->pollable, wi_engine_next(&core->engine));
 }
 
-int weir_core_open(const struct weir_opts *opts, struct weir_core **out)
+int wi_core_open_as(const struct weir_opts *opts, struct weir_core **out,
+                    const struct wi_start *start)
 {
     struct wi_runtime *runtime = calloc(1, sizeof *runtime);
     *out = NULL;
     if (runtime == NULL)
         return -ENOMEM;
-    int rc = wi_runtime_open(runtime, opts, &(struct wi_start){.wrap = NULL});
+    int rc = wi_runtime_open(runtime, opts, start);
     if (rc < 0) {
         free(runtime);
         return rc;
@@ -67,6 +68,11 @@ int weir_core_open(const struct weir_opts *opts, struct weir_core **out)
     end_step(runtime);
     *out = (struct weir_core *)(void *)&runtime->core;
     return 0;
+}
+
+int weir_core_open(const struct weir_opts *opts, struct weir_core **out)
+{
+    return wi_core_open_as(opts, out, &(struct wi_start){.wrap = NULL});
 }
 
 /* What turns count in the core. Of a wake-up, what it was for counts, not that it came. */

@@ -10,6 +10,7 @@
  * with the backend then still as it was. */
 typedef int wi_wrap_fn(struct wi_backend **be, void *user);
 
+struct weir_core;
 struct wi_runtime;
 struct wi_sim_node;
 
@@ -25,5 +26,9 @@ struct wi_start {
 int wi_run(const struct weir_opts *opts, weir_fn *main_fn, void *arg, wi_wrap_fn *wrap, void *user);
 int wi_run_as(const struct weir_opts *opts, weir_fn *main_fn, void *arg,
               const struct wi_start *start);
+
+/* As weir_core_open. */
+int wi_core_open_as(const struct weir_opts *opts, struct weir_core **out,
+                    const struct wi_start *start);
 
 #endif /* WI_APP_RUN_H */
