@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 
 /* ---- order and number ---- */
@@ -122,26 +123,17 @@ CASE(burst_of_unclaimed_connections_stops_accepting_too)
 
 /* ---- shortages ---- */
 
-static void limit_fds(rlim_t to)
-{
-    struct rlimit limit;
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = to;
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
 /* CL5: with no descriptor free it waits, asleep, and goes on when there is one. */
 static int accept_without_descriptors(void *arg)
 {
     char at[WEIR_ADDR_TEXT_MAX];
     struct accepters all = {.listener = net_listen(NET_V4, NULL, at)};
     int fd[ACCEPTERS];
-    struct rlimit before;
+    unsigned long before = host_fd_limit();
     (void)arg;
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
     for (int i = 0; i < ACCEPTERS; i++)
         fd[i] = net_plain_socket(at);
-    limit_fds((rlim_t)fd[ACCEPTERS - 1] + 1);
+    host_limit_fds((unsigned long)fd[ACCEPTERS - 1] + 1);
     {
         WEIR_SCOPE(scope, WEIR_ALL);
         spawn_accepters(&scope, &all);
@@ -153,7 +145,7 @@ static int accept_without_descriptors(void *arg)
         weir_ns cpu = net_cpu_time();
         CHECK_EQ(weir_sleep(100 * WEIR_MS), 0);
         CHECK_LT(net_cpu_time() - cpu, 20 * WEIR_MS);
-        limit_fds(before.rlim_cur);
+        host_limit_fds(before);
         CHECK_EQ(weir_scope_wait(&scope), 0);
     }
     for (int i = 0; i < ACCEPTERS; i++) {
@@ -359,16 +351,15 @@ CASE(listening_in_vain_names_its_reason_and_leaves_nothing)
 static int listen_without_descriptors(void *arg)
 {
     weir_listener listener;
-    struct rlimit before;
+    unsigned long before = host_fd_limit();
     (void)arg;
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-    int lowest = fcntl(0, F_DUPFD_CLOEXEC, 0);
+    int lowest = host_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_GE(lowest, 0);
-    limit_fds((rlim_t)lowest + 1);
+    host_limit_fds((unsigned long)lowest + 1);
     int rc = weir_listen(&listener, "127.0.0.1:0", NULL);
     weir_sock sock;
     int dial_rc = weir_dial(&sock, "127.0.0.1:1", NULL);
-    limit_fds(before.rlim_cur);
+    host_limit_fds(before);
     CHECK_EQ(rc, -EMFILE);
     CHECK_EQ(dial_rc, -EMFILE);
     net_plain_close(lowest);
@@ -388,14 +379,15 @@ static int fd_of(weir_sock sock)
     struct weir_addr local, peer, name;
     CHECK_EQ(weir_sock_local(sock, &local), 0);
     CHECK_EQ(weir_sock_peer(sock, &peer), 0);
-    for (int fd = 0; fd < 100; fd++) {
+    for (int i = 0; i < 100; i++) {
+        int fd = host_fd(i);
         socklen_t length = sizeof name.bytes;
-        if (getpeername(fd, (struct sockaddr *)name.bytes, &length) < 0 || length != peer.len ||
-            memcmp(name.bytes, peer.bytes, length) != 0)
+        if (host_getpeername(fd, (struct sockaddr *)name.bytes, &length) < 0 ||
+            length != peer.len || memcmp(name.bytes, peer.bytes, length) != 0)
             continue;
         length = sizeof name.bytes;
-        if (getsockname(fd, (struct sockaddr *)name.bytes, &length) == 0 && length == local.len &&
-            memcmp(name.bytes, local.bytes, length) == 0)
+        if (host_getsockname(fd, (struct sockaddr *)name.bytes, &length) == 0 &&
+            length == local.len && memcmp(name.bytes, local.bytes, length) == 0)
             return fd;
     }
     CHECK(!"the socket has a descriptor");
@@ -406,7 +398,7 @@ static int option(int fd, int level, int name)
 {
     int value = -1;
     socklen_t length = sizeof value;
-    CHECK_EQ(getsockopt(fd, level, name, &value, &length), 0);
+    CHECK_EQ(host_getsockopt(fd, level, name, &value, &length), 0);
     return value;
 }
 
@@ -415,7 +407,7 @@ static void check_options(weir_sock sock, bool defaults)
     int fd = fd_of(sock);
     CHECK_EQ(option(fd, IPPROTO_TCP, TCP_NODELAY), defaults);
     CHECK_EQ(option(fd, SOL_SOCKET, SO_KEEPALIVE), !defaults);
-    CHECK_EQ(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    CHECK_EQ(host_fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     if (defaults)
         return;
     CHECK_EQ(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 77);

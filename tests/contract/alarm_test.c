@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "task/core.h"
 
@@ -138,18 +139,21 @@ static int serve_trips(void *arg)
 
 CASE(alarm_is_set_once_for_a_deadline_around_a_loop)
 {
+    host_need_kernel("a simulated core has no alarm: the world knows when it ends its wait");
     struct plan plan = {.around = HOUR, .each = WEIR_FOREVER};
     CHECK_EQ(net_run(serve_trips, &plan), 0);
 }
 
 CASE(alarm_is_set_once_for_deadlines_around_each_wait)
 {
+    host_need_kernel("a simulated core has no alarm: the world knows when it ends its wait");
     struct plan plan = {.around = WEIR_FOREVER, .each = HOUR};
     CHECK_EQ(net_run(serve_trips, &plan), 0);
 }
 
 CASE(alarm_is_set_once_a_deadline_if_those_are_short)
 {
+    host_need_kernel("a simulated core has no alarm: the world knows when it ends its wait");
     struct plan plan = {.around = WEIR_FOREVER, .each = 2 * WI_STANDING_FAR};
     CHECK_EQ(net_run(serve_trips, &plan), 0);
 }
@@ -218,6 +222,7 @@ static int idle_under_deadlines(void *arg)
 /* I8 */
 CASE(alarm_wakes_an_idle_server_under_deadlines_once_at_most)
 {
+    host_need_kernel("looks at what a thread did, as /proc tells it");
     struct idle idle;
     CHECK_EQ(net_run(idle_under_deadlines, &idle), 0);
 }

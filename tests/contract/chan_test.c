@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "support/driver.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/net.h"
 #include "weir.h"
@@ -346,7 +347,7 @@ CASE(chan_serves_the_driver_of_an_embedded_core)
     struct weir_core *core;
     struct weir_chan chan;
     unsigned items[2], log[8], item = 5;
-    CHECK_EQ(weir_core_open(NULL, &core), 0);
+    CHECK_EQ(host_core_open(NULL, &core), 0);
     CHECK_EQ(weir_chan_open(&chan, items, sizeof item, 2), 0);
     struct stream in = {.chan = &chan, .log = log};
     struct stream out = {.chan = &chan, .first = 10, .count = 4, .step = 1};

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 
 #define LONG_BEFORE_FOREVER (10 * WEIR_SEC)
@@ -132,7 +133,7 @@ static void read_to_the_end(void *arg)
     static char piece[65536];
     struct pattern_reader *reader = arg;
     ssize_t got;
-    while ((got = recv(reader->fd, piece, sizeof piece, 0)) > 0) {
+    while ((got = host_recv(reader->fd, piece, sizeof piece, 0)) > 0) {
         CHECK_EQ(net_match(piece, (size_t)got, 1, reader->matched), got);
         reader->matched += (size_t)got;
     }
@@ -235,11 +236,11 @@ static void chat_and_read(void *arg)
     static char piece[8192], chatter[512];
     ssize_t got;
     CHECK_EQ(net_plain_send(reader->fd, chatter, sizeof chatter), 0);
-    while ((got = recv(reader->fd, piece, sizeof piece, 0)) > 0) {
+    while ((got = host_recv(reader->fd, piece, sizeof piece, 0)) > 0) {
         CHECK_EQ(net_match(piece, (size_t)got, 1, reader->matched), got);
         reader->matched += (size_t)got;
         /* Never waits: nobody reads it before the close. */
-        (void)send(reader->fd, chatter, sizeof chatter, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)host_send(reader->fd, chatter, sizeof chatter, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     reader->end = got < 0 ? -errno : 0;
     net_plain_close(reader->fd);
@@ -279,7 +280,7 @@ static int send_much_and_end(void *arg)
     enum { BYTES = 300000 };
     int fd = *(int *)arg;
     CHECK_EQ(net_plain_send(fd, mib8, BYTES), 0);
-    return shutdown(fd, SHUT_WR);
+    return host_shutdown(fd, SHUT_WR);
 }
 
 static int close_with_much_unread_input(void *arg)

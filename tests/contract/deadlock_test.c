@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/net.h"
 #include "support/process.h"
@@ -216,12 +217,11 @@ CASE(deadlock_is_none_while_a_deadline_is_to_come)
     check_said(false);
 }
 
-static void *post_late(void *arg)
+static void post_late(void *arg)
 {
-    process_wait_asleep(getpid()); /* the first thread, which has the core */
+    host_wait_asleep(getpid()); /* the first thread, which has the core */
     CHECK_EQ(weir_wake_post(arg), 0);
     CHECK_EQ(weir_wake_drop(arg), 0);
-    return NULL;
 }
 
 static int wait_for_wake(void *arg)
@@ -233,17 +233,17 @@ static int wait_for_wake(void *arg)
 static int wait_for_a_thread(void *arg)
 {
     struct weir_wake *wake;
-    pthread_t thread;
+    struct host_thread thread;
     (void)arg;
     CHECK_EQ(weir_wake_open(&wake), 0);
     CHECK_EQ(weir_wake_hold(wake), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, post_late, wake), 0);
+    host_thread_start(&thread, post_late, wake);
     {
         WEIR_SCOPE(scope, WEIR_ALL);
         CHECK_EQ(weir_spawn(&scope, wait_for_wake, wake), 0);
         CHECK_EQ(weir_scope_wait(&scope), 0);
     }
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    host_thread_join(&thread);
     return weir_wake_close(wake);
 }
 
@@ -255,7 +255,7 @@ CASE(deadlock_is_none_while_a_wake_is_open)
 
 static void connect_late(void *arg)
 {
-    process_wait_asleep(getpid());
+    host_wait_asleep(getpid());
     net_plain_close(net_plain_dial(arg));
 }
 
@@ -287,8 +287,8 @@ static enum weir_op_verdict set_when_readable(struct weir_op *op, ssize_t result
 
 static void write_late(void *arg)
 {
-    process_wait_asleep(getpid());
-    CHECK_EQ(write(*(int *)arg, "x", 1), 1);
+    host_wait_asleep(getpid());
+    CHECK_EQ(host_write(*(int *)arg, "x", 1), 1);
 }
 
 /* No timer is set, and no task waits for the kernel: only the operation does. */
@@ -299,14 +299,14 @@ static int wait_for_an_operation(void *arg)
     struct weir_core *core = weir_core_self();
     int fd[2];
     (void)arg;
-    CHECK_EQ(pipe(fd), 0);
+    CHECK_EQ(host_pipe(fd, 0), 0);
     CHECK_EQ(weir_fd_attach(core, fd[0]), 0);
     weir_op_poll(core, &op, fd[0], POLLIN);
     net_peer(write_late, &fd[1]);
     CHECK_EQ(weir_event_wait(&event), 0);
     CHECK_EQ(weir_fd_close(core, fd[0]), 0);
     net_join_peers();
-    return close(fd[1]);
+    return host_close(fd[1]);
 }
 
 CASE(deadlock_is_none_while_an_operation_is_under_way)
@@ -320,7 +320,7 @@ CASE(deadlock_is_none_for_a_core_whose_driver_may_act)
     static struct lines lines;
     struct weir_core *core;
     struct pair pair = {0};
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.log = lines_take, .log_user = &lines), &core), 0);
+    CHECK_EQ(host_core_open(WEIR_OPTS(.log = lines_take, .log_user = &lines), &core), 0);
     CHECK_EQ(weir_spawn(weir_core_root(core), wait_for_one_another, &pair), 0);
     for (int i = 0; i < 8; i++)
         CHECK_GE(weir_core_run_once(core, 0), 0);

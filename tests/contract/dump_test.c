@@ -8,6 +8,7 @@
 #include "check.h"
 #include "support/bare.h"
 #include "support/dumps.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/net.h"
 #include "weir/core.h"
@@ -463,7 +464,7 @@ CASE(dump_by_the_driver_of_a_core)
 {
     static struct lines lines;
     struct weir_core *core;
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.log = lines_take, .log_user = &lines), &core), 0);
+    CHECK_EQ(host_core_open(WEIR_OPTS(.log = lines_take, .log_user = &lines), &core), 0);
     spawn_sleeper(weir_core_root(core), "sleeper");
     CHECK_GE(weir_core_run_once(core, 0), 0);
     char *text = dumps_take(weir_dump), *json = dumps_json_of("sleeper");

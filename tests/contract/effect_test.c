@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/run.h"
 #include "base/self.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/process.h"
 #include "support/programs.h"
@@ -155,8 +155,7 @@ CASE(option_sq_entries_is_the_size_of_the_ring)
     for (int i = 0; i < 4; i++) {
         struct weir_caps caps = {0};
         CHECK_EQ(weir_run(WEIR_OPTS(.sq_entries = wanted[i]), ask_caps, &caps), 0);
-        bool is_uring = caps.backend == WEIR_BACKEND_URING;
-        CHECK_EQ(caps.sq_entries, is_uring ? made[i] : 0);
+        CHECK_EQ(caps.sq_entries, caps.backend == WEIR_BACKEND_EPOLL ? 0 : made[i]);
         CHECK_GE(caps.cq_entries, 4 * caps.sq_entries);
     }
 }
@@ -170,7 +169,7 @@ CASE(option_cq_entries_is_the_size_of_the_other_ring)
         struct weir_caps caps = {0};
         const struct weir_opts *opts = WEIR_OPTS(.sq_entries = 64, .cq_entries = wanted[i]);
         CHECK_EQ(weir_run(opts, ask_caps, &caps), 0);
-        CHECK_EQ(caps.cq_entries, caps.backend == WEIR_BACKEND_URING ? made[i] : 0);
+        CHECK_EQ(caps.cq_entries, caps.backend == WEIR_BACKEND_EPOLL ? 0 : made[i]);
     }
 }
 
@@ -180,7 +179,7 @@ CASE(option_ops_max_makes_operations_wait_for_their_turn)
 {
     struct weir_core *core;
     struct weir_op nop[5] = {{.fn = NULL}};
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.ops_max = 2), &core), 0);
+    CHECK_EQ(host_core_open(WEIR_OPTS(.ops_max = 2), &core), 0);
     const struct wi_engine *engine = &wi_core_self->engine;
     for (int i = 0; i < 5; i++) {
         nop[i].fn = say_nothing;
@@ -283,14 +282,14 @@ static int dial_to_the_limit(void *arg)
 CASE(option_sockets_max_is_where_dialling_gives_EMFILE_and_connections_are_refused)
 {
     struct lines lines = {0};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(weir_run(WEIR_OPTS(.sockets_max = 1, .log = lines_take, .log_user = &lines),
                       dial_to_the_limit, NULL),
              0);
     CHECK_EQ(lines.count, 1);
     CHECK_STR_EQ(lines.line[0].text,
                  "a connection was refused: sockets_max is reached, 1 sockets open");
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 /* ---- linger_ns, linger_canceled_ns ---- */
@@ -412,13 +411,13 @@ CASE(option_nofile_beyond_the_hard_limit_is_refused_with_that_limit)
     struct rlimit limit = {.rlim_cur = 200, .rlim_max = 400};
     size_t unused;
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(weir_run(WEIR_OPTS(.nofile = 401, .log = lines_take, .log_user = &lines), soft_nofile,
                       &unused),
              -EPERM);
     CHECK_EQ(lines.count, 1);
     CHECK_STR_EQ(lines.line[0].text, "option nofile = 401: the hard limit is 400");
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     CHECK_EQ(limit.rlim_cur, 200);
 }
@@ -564,11 +563,11 @@ static int forget_to_listen(void *arg)
 static weir_ns time_to_give_up(weir_ns settle)
 {
     struct stuck_plan plan = {.ops = 1u << WI_OP_ACCEPT, .on = true};
-    weir_ns began = weir_now();
-    CHECK_EQ(wi_run(WEIR_OPTS(.stop_settle_ns = settle, .log_level = WEIR_LOG_SILENT),
-                    forget_to_listen, NULL, stuck_wrap, &plan),
+    weir_ns began = host_now();
+    CHECK_EQ(host_run(WEIR_OPTS(.stop_settle_ns = settle, .log_level = WEIR_LOG_SILENT),
+                      forget_to_listen, NULL, stuck_wrap, &plan),
              WEIR_EABANDONED);
-    return weir_now() - began;
+    return host_now() - began;
 }
 
 CASE(option_stop_settle_ns_is_how_long_nothing_moves_before_the_end_gives_up)
@@ -648,7 +647,7 @@ static int sleep_a_while(void *arg)
 
 static int be_told_to_stop(void *arg)
 {
-    CHECK_EQ(raise(SIGTERM), 0);
+    CHECK_EQ(host_raise(SIGTERM), 0);
     {
         WEIR_SHIELD(3600 * WEIR_SEC);
         *(int *)arg = weir_sleep(50 * WEIR_MS);
@@ -690,7 +689,7 @@ static int be_told_to_dump(void *arg)
     WEIR_SCOPE(scope, WEIR_ALL);
     CHECK_EQ(weir_spawn(&scope, sleep_a_while, arg), 0);
     CHECK_EQ(weir_yield(), 0);
-    CHECK_EQ(raise(SIGQUIT), 0);
+    CHECK_EQ(host_raise(SIGQUIT), 0);
     return weir_scope_wait(&scope);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/process.h"
 #include "support/programs.h"
@@ -18,10 +19,10 @@
 
 static int run_logged(struct lines *lines, enum weir_log_level level, weir_fn *fn, void *arg)
 {
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     *lines = (struct lines){0};
     int rc = weir_run(WEIR_OPTS(.log_level = level, .log = lines_take, .log_user = lines), fn, arg);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "support/driver.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "weir.h"
 
@@ -288,7 +289,7 @@ CASE(event_is_set_by_the_driver_of_an_embedded_core)
     struct meeting meeting = {0};
     struct guest guest = {&meeting, 0};
     struct weir_core *core;
-    CHECK_EQ(weir_core_open(NULL, &core), 0);
+    CHECK_EQ(host_core_open(NULL, &core), 0);
     CHECK_EQ(weir_spawn(weir_core_root(core), wait_as_guest, &guest), 0);
     driver_settle(core);
     CHECK_EQ(meeting.waiting, 1);

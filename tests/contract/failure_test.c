@@ -12,7 +12,6 @@
 
 #include "check.h"
 #include "support/faulty.h"
-#include "support/process.h"
 #include "support/programs.h"
 #include "weir.h"
 

@@ -14,7 +14,7 @@
 
 #include "check.h"
 #include "support/faulty.h"
-#include "support/process.h"
+#include "support/host.h"
 #include "support/programs.h"
 #include "weir.h"
 
@@ -122,13 +122,13 @@ CASE(every_program_runs_on_a_ring_of_four)
 {
     for (int i = 0; i < PROGRAMS; i++) {
         struct lines lines = {0};
-        unsigned fds = process_fds();
+        unsigned fds = host_fds();
         (void)fprintf(stderr, "%s\n", programs[i].name);
         CHECK_EQ(weir_run(WEIR_OPTS(.sq_entries = 4, .log = lines_take, .log_user = &lines),
                           programs[i].fn, NULL),
                  0);
         CHECK_EQ(lines.count, 0);
-        CHECK_EQ(process_fds(), fds);
+        CHECK_EQ(host_fds(), fds);
     }
 }
 

@@ -13,12 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/run.h"
 #include "base/jobs.h"
 #include "check.h"
 #include "fs/fs.h"
 #include "support/dir.h"
 #include "support/faulty.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "support/process.h"
 #include "support/slow.h"
@@ -195,7 +195,7 @@ static int cancel_a_slow_open(void *arg)
     struct call call[2] = {{.within = 0}, {.within = 5 * WEIR_MS}};
     (void)arg;
     slow_make_own(1u << WI_OP_OPEN);
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     WEIR_SCOPE(scope, WEIR_ALL);
     for (int i = 0; i < 2; i++)
         CHECK_EQ(weir_spawn(&scope, task_open, &call[i]), 0);
@@ -204,14 +204,14 @@ static int cancel_a_slow_open(void *arg)
     weir_scope_cancel(&scope);
     slow_go_on();
     weir_scope_close(&scope);
-    CHECK_EQ(process_fds(), fds + 2);
+    CHECK_EQ(host_fds(), fds + 2);
     for (int i = 0; i < 2; i++) {
         CHECK_EQ(call[i].rc, 0);
         CHECK_NE(call[i].opened.bits, 0);
         CHECK_LT(call[i].again, 0);
         CHECK_EQ(weir_file_close(&call[i].opened), 0);
     }
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     return 0;
 }
 
@@ -520,7 +520,8 @@ static void abandon_a_read(void *arg)
     uint32_t ops = *slow;
     struct weir_opts *opts =
         WEIR_OPTS(.stop_settle_ns = 20 * WEIR_MS, .log = lines_take, .log_user = &lines);
-    CHECK_EQ(wi_run(opts, leave_beside_a_read_that_hangs, NULL, slow_wrap, &ops), WEIR_EABANDONED);
+    CHECK_EQ(host_run(opts, leave_beside_a_read_that_hangs, NULL, slow_wrap, &ops),
+             WEIR_EABANDONED);
     lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: read on descriptor");
     slow_go_on();
     slow_wait_over(2);

@@ -21,6 +21,7 @@
 #include "check.h"
 #include "fs/fs.h"
 #include "support/dir.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "support/process.h"
 
@@ -53,10 +54,10 @@ static weir_file make_file(const char *name)
 static void check_refused(int error, const char *path, const struct weir_file_opts *opts)
 {
     weir_file file = {.bits = 1};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(weir_open(&file, path, opts), error);
     CHECK_EQ(file.bits, 0);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 static uint64_t started(void)
@@ -271,6 +272,7 @@ static int read_proc(void *arg)
 
 CASE(file_is_read_where_memory_cannot_be_asked)
 {
+    host_need_kernel("the file is one of /proc");
     run(read_proc);
 }
 
@@ -422,19 +424,19 @@ CASE(file_open_tells_each_mistake_from_the_others)
 
 static int open_with_options(void *arg)
 {
-    struct stat st;
+    struct statx st;
     uint64_t size = 9;
     (void)arg;
     mode_t before = umask(022);
     dir_file("a", "abc");
     weir_file file =
         must_open(dir_path("b"), WEIR_FILE_OPTS(.write = 1, .create = 1, .mode = 0660));
-    CHECK_EQ(stat(dir_path("b"), &st), 0);
-    CHECK_EQ(st.st_mode & 07777, 0640);
+    CHECK_EQ(host_statx(dir_path("b"), &st), 0);
+    CHECK_EQ(st.stx_mode & 07777, 0640);
     CHECK_EQ(weir_file_close(&file), 0);
     file = must_open(dir_path("c"), WEIR_FILE_OPTS(.write = 1, .create = 1, .exclusive = 1));
-    CHECK_EQ(stat(dir_path("c"), &st), 0);
-    CHECK_EQ(st.st_mode & 07777, 0644);
+    CHECK_EQ(host_statx(dir_path("c"), &st), 0);
+    CHECK_EQ(st.stx_mode & 07777, 0644);
     CHECK_EQ(weir_file_close(&file), 0);
     check_refused(-EEXIST, dir_path("a"), WEIR_FILE_OPTS(.write = 1, .create = 1, .exclusive = 1));
     file = must_open(dir_path("a"), WEIR_FILE_OPTS(.write = 1, .create = 1));
@@ -509,6 +511,7 @@ static int open_what_has_no_places(void *arg)
 /* Neither waits for somebody at the other end. */
 CASE(file_open_refuses_what_has_no_places_at_once)
 {
+    host_need_kernel("a simulated disk has no pipes with names");
     run(open_what_has_no_places);
 }
 
@@ -537,6 +540,7 @@ static void run_as_nobody(void *arg)
 
 CASE(file_permissions_hold)
 {
+    host_need_kernel("nobody lacks permission on a simulated disk");
     dir_make();
     dir_file("secret", "x");
     dir_file("open", "ok");
@@ -553,7 +557,7 @@ static int open_too_many(void *arg)
     weir_file file[MOST], last;
     (void)arg;
     dir_file("a", "x");
-    process_limit(RLIMIT_NOFILE, process_fds() + MORE);
+    host_limit_fds((unsigned long)host_fd((int)host_fds() + MORE));
     unsigned count = 0;
     int rc = 0;
     while (count < MOST && (rc = weir_open(&file[count], dir_path("a"), NULL)) == 0)
@@ -617,10 +621,10 @@ static int look_at_the_descriptor(void *arg)
     (void)arg;
     weir_file file = make_file("a");
     int fd = wi_file_find(wi_core_self, file)->fd;
-    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    CHECK_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    CHECK_EQ(host_fcntl(fd, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(host_fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     CHECK_EQ(weir_file_close(&file), 0);
-    CHECK_EQ(fcntl(fd, F_GETFD), -1);
+    CHECK_EQ(host_fcntl(fd, F_GETFD), -1);
     return 0;
 }
 
@@ -713,7 +717,7 @@ static int change_names(void *arg)
     CHECK_EQ(weir_sync_dir(dir_path("")), 0);
     CHECK_EQ(weir_rename(dir_path("a"), dir_path("b")), -ENOENT);
     CHECK_EQ(net_logged("weir_rename"), 1);
-    CHECK_EQ(mkdir(dir_path("d"), 0700), 0);
+    CHECK_EQ(host_mkdir(dir_path("d"), 0700), 0);
     CHECK_EQ(weir_rename(dir_path("b"), dir_path("d")), -EISDIR);
     CHECK_EQ(weir_sync_dir(dir_path("d")), 0);
     CHECK_EQ(weir_rename("", dir_path("b")), -EINVAL);

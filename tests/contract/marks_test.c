@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/process.h"
 #include "weir.h"
@@ -174,7 +175,7 @@ CASE(measured_core_may_be_an_embedded_one)
 {
     struct weir_core *core;
     lines = (struct lines){0};
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.measure_stacks = 1, .log = lines_take, .log_user = &lines),
+    CHECK_EQ(host_core_open(WEIR_OPTS(.measure_stacks = 1, .log = lines_take, .log_user = &lines),
                             &core),
              0);
     CHECK_EQ(weir_spawn(weir_core_root(core), take_much, (void *)30000), 0); // NOLINT: a number

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "support/process.h"
 
@@ -57,6 +58,7 @@ static int dial_host(void *arg)
 
 CASE(a_host_of_the_hosts_file_is_dialled)
 {
+    host_need_kernel("the hosts of a simulation are its nodes");
     static char host[] = "here.weir.test", upper[] = "HERE.Weir.Test", other[] = "alias_1";
     own_hosts("127.0.0.1 here.weir.test alias_1\n");
     CHECK_EQ(net_run(dial_host, host), 0);
@@ -75,6 +77,7 @@ CASE(localhost_is_dialled_without_a_network)
 /* The listener has one family; whichever is asked first, it is reached. */
 CASE(a_host_with_both_families_is_reached_by_the_one_that_answers)
 {
+    host_need_kernel("the hosts of a simulation are its nodes");
     static char host[] = "both.weir.test";
     own_hosts("::1 both.weir.test\n127.0.0.1 both.weir.test\n");
     CHECK_EQ(net_run(dial_host, host), 0);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "support/process.h"
+#include "support/host.h"
 #include "support/programs.h"
 #include "weir.h"
 
@@ -230,11 +230,11 @@ CASE(before_any_run_every_call_is_refused)
 {
     struct weir_scope scope = {{0}};
     struct handles h = {.scope = &scope};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     strcpy(h.port.addr, "127.0.0.1:1");
     call_all(&h);
     check_all_were_called(&h);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 static void *call_from_a_thread(void *arg)
@@ -276,9 +276,9 @@ static int be_called_by_a_thread(void *arg)
 
 CASE(from_another_thread_every_call_is_refused_while_the_run_goes_on)
 {
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(weir_run(NULL, be_called_by_a_thread, NULL), 0);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 /* The report of a forgotten listener is made by the core itself, with no task running. A sink must
@@ -309,10 +309,10 @@ CASE(between_tasks_every_call_is_refused)
 {
     struct weir_scope scope = {{0}};
     struct handles h = {.scope = &scope};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(weir_run(WEIR_OPTS(.log = call_from_the_sink, .log_user = &h), forget, &h), 6);
     check_all_were_called(&h);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 CASE(after_a_run_every_call_is_refused_on_its_handles)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/ops.h"
 #include "support/seam.h"
 
@@ -45,7 +46,7 @@ CASE(op_chain_longer_than_the_queue_runs_in_order)
     for (unsigned i = 0; i < 100; i++)
         weir_step_write_at(&step[i], fd, &"abcdefghij"[i % 10], 1, i / 2);
     CHECK_EQ(run(100), 100);
-    CHECK_EQ(pread(fd, text, 100, 0), 50);
+    CHECK_EQ(host_pread(fd, text, 100, 0), 50);
     for (unsigned i = 0; i < 50; i++)
         CHECK_EQ(text[i], "bdfhj"[i % 5]); /* the later one of each two */
     CHECK_EQ(weir_fd_close(ops_core, fd), 0);
@@ -60,7 +61,7 @@ CASE(op_chain_ends_at_the_first_step_that_fails)
     ops_tcp_pair(fd);
     int file = ops_file();
     seam_write(fd[1], "ab", 2);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     weir_step_write_at(&step[0], file, "1", 1, 0);
     weir_step_recv_exact(&step[1], fd[0], buf, 4);
     weir_step_write_at(&step[2], file, "2", 1, 0);
@@ -69,7 +70,7 @@ CASE(op_chain_ends_at_the_first_step_that_fails)
     CHECK_EQ(a.done, 3);
     CHECK_EQ(weir_step_done(&step[1]), 2);
     CHECK_EQ(weir_step_done(&step[2]), 0);
-    CHECK_EQ(pread(file, buf, 4, 0), 1);
+    CHECK_EQ(host_pread(file, buf, 4, 0), 1);
     CHECK_EQ(buf[0], '1');
     CHECK_EQ(weir_fd_close(ops_core, fd[0]), 0);
     CHECK_EQ(weir_fd_close(ops_core, file), 0);
@@ -96,7 +97,7 @@ CASE(op_chain_goes_on_behind_short_transfers)
     for (size_t have = 0; have < BIG;) {
         ops_settle();
         CHECK_EQ(a.calls, 0);
-        ssize_t n = read(fd[1], got, BIG - have);
+        ssize_t n = host_read(fd[1], got, BIG - have);
         CHECK(n > 0 || errno == EAGAIN);
         have += n > 0 ? (size_t)n : 0;
     }
@@ -109,7 +110,7 @@ CASE(op_chain_goes_on_behind_short_transfers)
     CHECK_EQ(memcmp(got, "weird", 5), 0);
     free(big);
     free(got);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     CHECK_EQ(weir_fd_close(ops_core, fd[0]), 0);
     CHECK_EQ(weir_fd_close(ops_core, file), 0);
     ops_close();
@@ -148,10 +149,10 @@ CASE(op_chain_with_a_wrong_step_does_nothing)
     CHECK_EQ(run(3), -EINVAL);
     weir_step_read_at(&step[2], fd[0], buf, 1, 0);
     CHECK_EQ(run(3), -ESPIPE);
-    CHECK_EQ(read(fd[1], buf, 4), -1);
-    CHECK_EQ(pread(file, buf, 4, 0), 0);
+    CHECK_EQ(host_read(fd[1], buf, 4), -1);
+    CHECK_EQ(host_pread(file, buf, 4, 0), 0);
     CHECK_EQ(weir_fd_detach(ops_core, fd[0]), 0); /* nothing holds it */
-    CHECK_EQ(close(fd[0]) + close(fd[1]) + close(other[1]), 0);
+    CHECK_EQ(host_close(fd[0]) + host_close(fd[1]) + host_close(other[1]), 0);
     CHECK_EQ(weir_fd_close(ops_core, other[0]), 0);
     CHECK_EQ(weir_fd_close(ops_core, file), 0);
     ops_close();
@@ -173,7 +174,7 @@ CASE(op_chain_sends_in_its_turn)
     weir_op_send(ops_core, ops_fresh(&b), fd[0], "ef", 2);
     for (size_t have = 0; have < BIG + 6;) {
         ops_settle();
-        ssize_t n = read(fd[1], got + have, BIG + 6 - have);
+        ssize_t n = host_read(fd[1], got + have, BIG + 6 - have);
         CHECK(n > 0 || errno == EAGAIN);
         have += n > 0 ? (size_t)n : 0;
     }
@@ -183,7 +184,7 @@ CASE(op_chain_sends_in_its_turn)
     CHECK_EQ(ops_wait(&b), 2);
     free(big);
     free(got);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     CHECK_EQ(weir_fd_close(ops_core, fd[0]), 0);
     ops_close();
 }
@@ -211,7 +212,7 @@ CASE(op_chain_cancelled_ends_at_the_step_that_waits)
     a.op.deadline = weir_now() + 2 * WEIR_MS;
     weir_op_chain(ops_core, ops_fresh(&a), step, 3);
     CHECK_EQ(ops_wait(&a), -ETIMEDOUT);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     CHECK_EQ(weir_fd_close(ops_core, fd[0]), 0);
     CHECK_EQ(weir_fd_close(ops_core, file), 0);
     ops_close();
@@ -230,7 +231,7 @@ CASE(op_chain_of_writes_and_syncs_goes_on_to_its_end)
     weir_op_chain(ops_core, ops_fresh(&a), step, 7);
     CHECK_EQ(weir_op_cancel(ops_core, &a.op), 1);
     CHECK_EQ(ops_wait(&a), 6);
-    CHECK_EQ(pread(fd, buf, 8, 0), 6);
+    CHECK_EQ(host_pread(fd, buf, 8, 0), 6);
     CHECK_STR_EQ(buf, "weirer");
     CHECK_EQ(ops_wait(&b), 0);
     CHECK_EQ(weir_fd_close(ops_core, fd), 0);
@@ -251,7 +252,7 @@ CASE(op_chain_on_a_descriptor_that_is_closed_ends)
     CHECK_EQ(ops_wait(&b), -EBUSY);
     CHECK_EQ(weir_fd_close(ops_core, fd[0]), 0);
     CHECK_EQ(ops_wait(&a), -EBADF);
-    CHECK_EQ(read(fd[1], buf, 4), 0);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_read(fd[1], buf, 4), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     ops_close();
 }

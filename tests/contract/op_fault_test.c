@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "support/faulty.h"
+#include "support/host.h"
 #include "support/seam.h"
 #include "weir.h"
 
@@ -156,12 +157,12 @@ static void drain(struct side *to, uint64_t sent)
     CHECK_EQ(weir_fd_detach(core, to->fd), 0);
     while (to->received < sent) {
         seam_wait_readable(to->fd);
-        n = read(to->fd, buf, sizeof buf);
+        n = host_read(to->fd, buf, sizeof buf);
         CHECK_GT(n, 0);
         take_received(to, buf, (size_t)n);
     }
     CHECK_EQ(to->received, sent);
-    CHECK_EQ(read(to->fd, buf, sizeof buf), -1);
+    CHECK_EQ(host_read(to->fd, buf, sizeof buf), -1);
 }
 
 static int storm(void *arg)
@@ -170,10 +171,7 @@ static int storm(void *arg)
     core = weir_core_self();
     started = ended = 0;
     memset(side, 0, sizeof side);
-    char path[] = "/tmp/weir-storm-XXXXXX";
-    file = mkstemp(path);
-    CHECK_GE(file, 0);
-    CHECK_EQ(unlink(path), 0);
+    file = host_new_file();
     CHECK_EQ(weir_fd_attach(core, file), 0);
     for (int i = 0; i < SIDES; i += 2) {
         int fd[2];
@@ -196,7 +194,7 @@ static int storm(void *arg)
     for (int i = 0; i < SIDES; i++)
         drain(&side[i], side[i ^ 1].sent);
     for (int i = 0; i < SIDES; i++)
-        CHECK_EQ(close(side[i].fd), 0);
+        CHECK_EQ(host_close(side[i].fd), 0);
     CHECK_EQ(weir_fd_close(core, file), 0);
     return 0;
 }

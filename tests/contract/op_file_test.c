@@ -12,9 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "app/run.h"
 #include "base/jobs.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/ops.h"
 #include "support/process.h"
@@ -31,7 +31,7 @@ static struct weir_step step[8];
 static void check_file(int fd, const char *text)
 {
     char buf[16] = {0};
-    CHECK_EQ(pread(fd, buf, sizeof buf - 1, 0), (ssize_t)strlen(text));
+    CHECK_EQ(host_pread(fd, buf, sizeof buf - 1, 0), (ssize_t)strlen(text));
     CHECK_STR_EQ(buf, text);
 }
 
@@ -79,7 +79,7 @@ CASE(op_slow_file_holds_up_nobody)
     CHECK_EQ(ops_wait(&t[1]), 0);
     CHECK_EQ(ops_wait(&t[2]), 0);
     check_file(file, "abcd");
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     ops_close();
 }
 
@@ -126,7 +126,7 @@ CASE(op_files_have_threads_only_while_they_need_any)
     slow_go_on();
     for (int i = 0; i < MANY; i++)
         CHECK_EQ(ops_wait(&t[i]), 4);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     ops_close();
     check_threads(0);
 }
@@ -214,7 +214,7 @@ CASE(op_file_place_beyond_the_last_is_refused)
     char buf[4] = "xyz";
     ops_open(NULL);
     int file = ops_file();
-    CHECK_EQ(pwrite(file, "abcd", 4, 0), 4);
+    CHECK_EQ(host_pwrite(file, "abcd", 4, 0), 4);
     for (int i = 0; i < 2; i++) {
         weir_op_read_at(ops_core, ops_fresh(t), file, buf, 4, places[i]);
         CHECK_EQ(ops_wait(t), -EINVAL);
@@ -237,7 +237,7 @@ CASE(op_cancel_takes_back_a_read_that_has_not_begun)
     ops_open(NULL);
     slow_make_own(1u << WI_OP_READ);
     int file = ops_file();
-    CHECK_EQ(pwrite(file, "abcd", 4, 0), 4);
+    CHECK_EQ(host_pwrite(file, "abcd", 4, 0), 4);
     for (int i = 0; i < WI_JOBS_WORKERS + 2; i++) {
         weir_op_read_at(ops_core, ops_fresh(&t[i]), file, buf[i], 4, 0);
         ops_settle();
@@ -266,7 +266,7 @@ CASE(op_read_that_has_begun_keeps_its_buffer_beyond_cancel_and_deadline)
     ops_open(NULL);
     slow_make_own(1u << WI_OP_READ);
     int file = ops_file();
-    CHECK_EQ(pwrite(file, "abcd", 4, 0), 4);
+    CHECK_EQ(host_pwrite(file, "abcd", 4, 0), 4);
     for (int i = 0; i < READS; i++) {
         buf[i] = malloc(4);
         CHECK_NE(buf[i], NULL);
@@ -319,12 +319,12 @@ CASE(op_end_of_the_core_waits_for_slow_writes)
 {
     ops_open(NULL);
     slow_make_own(FILES);
-    int file = ops_file(), same = dup(file);
+    int file = ops_file(), same = host_dup(file);
     for (int i = 0; i < WI_JOBS_WORKERS + 4; i++)
         weir_op_write_at(ops_core, ops_fresh(&t[i]), file, &"abcdefgh"[i], 1, (uint64_t)i);
     ops_settle();
     slow_go_on_later(WI_JOBS_WORKERS);
-    CHECK_EQ(close(dup(same)), 0);
+    CHECK_EQ(host_close(host_dup(same)), 0);
     check_file(same, "");
     ops_close_but(1); /* `same` */
     for (int i = 0; i < WI_JOBS_WORKERS + 4; i++) {
@@ -332,7 +332,7 @@ CASE(op_end_of_the_core_waits_for_slow_writes)
         CHECK_EQ(t[i].result, 1);
     }
     check_file(same, "abcdefgh");
-    CHECK_EQ(close(same), 0);
+    CHECK_EQ(host_close(same), 0);
     check_threads(0);
 }
 
@@ -397,16 +397,16 @@ CASE(run_abandons_a_write_behind_files_that_hang)
         t[i].op.fn = hear_of_any;
     struct weir_opts *opts =
         WEIR_OPTS(.stop_settle_ns = 20 * WEIR_MS, .log = lines_take, .log_user = &lines);
-    CHECK_EQ(wi_run(opts, leave_beside_many, file, slow_wrap, &slow), WEIR_EABANDONED);
+    CHECK_EQ(host_run(opts, leave_beside_many, file, slow_wrap, &slow), WEIR_EABANDONED);
     CHECK_EQ(heard, WI_JOBS_WORKERS + 1);
-    CHECK_EQ(fcntl(file[1], F_GETFD), -1);
-    CHECK_EQ(fcntl(file[0], F_GETFD), 0);
+    CHECK_EQ(host_fcntl(file[1], F_GETFD), -1);
+    CHECK_EQ(host_fcntl(file[0], F_GETFD), 0);
     slow_go_on();
     slow_wait_over(WI_JOBS_WORKERS);
     check_threads(0);
     CHECK_EQ(slow_begun(), WI_JOBS_WORKERS);
     check_file(file[0], "");
-    CHECK_EQ(close(file[0]), 0);
+    CHECK_EQ(host_close(file[0]), 0);
 }
 
 /* A7, FS6: what hangs is left behind with its thread, and says so; when it comes back after all,
@@ -415,15 +415,15 @@ CASE(run_abandons_a_file_that_hangs)
 {
     struct lines lines = {0};
     uint32_t slow = FILES;
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     char path[] = "/tmp/weir-file-XXXXXX";
     int file = mkstemp(path);
     CHECK_EQ(unlink(path), 0);
-    CHECK_EQ(pwrite(file, "x", 1, 0), 1);
+    CHECK_EQ(host_pwrite(file, "x", 1, 0), 1);
     t[0].op.fn = hear_of_it;
     struct weir_opts *opts =
         WEIR_OPTS(.stop_settle_ns = 20 * WEIR_MS, .log = lines_take, .log_user = &lines);
-    CHECK_EQ(wi_run(opts, leave_beside_a_slow_read, &file, slow_wrap, &slow), WEIR_EABANDONED);
+    CHECK_EQ(host_run(opts, leave_beside_a_slow_read, &file, slow_wrap, &slow), WEIR_EABANDONED);
     lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: read on descriptor");
     CHECK_EQ(t[0].calls, 1);
     CHECK_EQ(t[0].result, WEIR_EABANDONED);
@@ -432,6 +432,6 @@ CASE(run_abandons_a_file_that_hangs)
     slow_wait_over(1);
     check_threads(0);
     CHECK_EQ(late, 'x');
-    CHECK_EQ(close(file), 0); /* left open, or the read would have met what got its number */
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_close(file), 0); /* left open, or the read would have met what got its number */
+    CHECK_EQ(host_fds(), fds);
 }

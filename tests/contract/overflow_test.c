@@ -16,6 +16,7 @@
 #include "base/self.h"
 #include "check.h"
 #include "support/child.h"
+#include "support/host.h"
 #include "support/process.h"
 #include "task/core.h"
 #include "weir.h"
@@ -187,7 +188,7 @@ CASE(overflow_of_a_larger_stack_says_its_size)
 static void step_a_core(void *arg)
 {
     struct weir_core *core;
-    CHECK_EQ(weir_core_open(NULL, &core), 0);
+    CHECK_EQ(host_core_open(NULL, &core), 0);
     CHECK_EQ(weir_spawn(weir_core_root(core), go_deep, arg), 0);
     CHECK_GE(weir_core_run_once(core, 0), 0);
 }

@@ -20,6 +20,7 @@
 
 #include "base/fiber.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "support/process.h"
 #include "weir.h"
@@ -136,6 +137,7 @@ static int spawn_spin(void *arg)
 
 CASE(stall_of_a_loop_is_reported_while_it_goes_on)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     listen_to(&said);
     CHECK_EQ(run(&said, spawn_spin), 0);
@@ -168,6 +170,7 @@ static int read_in_vain(void *arg)
 /* The signal that asks where the task is does not end what restarts: signal(7). */
 CASE(stall_in_a_read_is_reported_and_the_read_goes_on)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct blocked blocked;
     listen_to(&blocked.said);
     CHECK_EQ(pipe2(blocked.fd, O_CLOEXEC), 0);
@@ -190,6 +193,7 @@ static int poll_in_vain(void *arg)
 
 CASE(stall_in_a_poll_is_reported)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     listen_to(&said);
     CHECK_EQ(run(&said, poll_in_vain), 0);
@@ -211,6 +215,7 @@ static int spin_deaf(void *arg)
 /* The answer comes when it has been given up, and later than that when the run has ended. */
 CASE(stall_of_a_thread_that_takes_no_signals_is_reported_without_a_backtrace)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     listen_to(&said);
     CHECK_EQ(run(&said, spin_deaf), 0);
@@ -233,6 +238,7 @@ static int stall_twice(void *arg)
 
 CASE(stall_that_comes_twice_is_reported_twice)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     listen_to(&said);
     CHECK_EQ(run(&said, stall_twice), 0);
@@ -251,6 +257,7 @@ static int stall_for_long(void *arg)
 
 CASE(stall_that_goes_on_is_reported_once)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     listen_to(&said);
     CHECK_EQ(run(&said, stall_for_long), 0);
@@ -266,6 +273,7 @@ static void *run_one(void *arg)
 
 CASE(stall_on_each_of_two_threads_is_reported_to_its_own_run)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said[2];
     pthread_t thread[2];
     for (int i = 0; i < 2; i++) {
@@ -329,10 +337,11 @@ CASE(stall_is_none_where_many_short_tasks_run)
 
 CASE(stall_is_none_between_the_steps_of_an_embedded_core)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     struct weir_core *core;
     listen_to(&said);
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.stall_ns = LIMIT, .log = take, .log_user = &said), &core),
+    CHECK_EQ(host_core_open(WEIR_OPTS(.stall_ns = LIMIT, .log = take, .log_user = &said), &core),
              0);
     CHECK_EQ(weir_spawn(weir_core_root(core), do_little, NULL), 0);
     for (int i = 0; i < 2; i++) {
@@ -403,6 +412,7 @@ static int be_idle(void *arg)
 /* Once nothing has happened for a while, nothing wakes the watchdog. (I8) */
 CASE(stall_detector_of_an_idle_core_sleeps)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     struct observer observer = {0};
     pthread_t thread;
@@ -426,6 +436,7 @@ static int idle_then_stall(void *arg)
 
 CASE(stall_after_an_idle_time_is_reported)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     listen_to(&said);
     CHECK_EQ(run(&said, idle_then_stall), 0);
@@ -435,6 +446,7 @@ CASE(stall_after_an_idle_time_is_reported)
 
 CASE(stall_on_a_core_that_never_sleeps_is_reported)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     listen_to(&said);
     CHECK_EQ(weir_run(WEIR_OPTS(.stall_ns = LIMIT, .log = take, .log_user = &said, .busy = 1),
@@ -456,6 +468,7 @@ static void *let_the_report_go_on(void *arg)
 /* The sink is still in the middle of a report when main returns: the run waits for it. */
 CASE(stall_report_that_is_under_way_is_waited_for_by_the_end_of_the_run)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     sem_t may_go_on;
     pthread_t thread;
@@ -479,14 +492,14 @@ static int nothing(void *arg)
 CASE(stall_detector_leaves_nothing_behind)
 {
     struct sigaction before, after;
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(sigaction(SIGURG, NULL, &before), 0);
     for (unsigned i = 0; i < NET_TIMES(200U); i++)
         check_none(nothing);
     process_wait_threads("weir-watch", 0);
     CHECK_EQ(sigaction(SIGURG, NULL, &after), 0);
     CHECK_EQ(after.sa_handler, before.sa_handler);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 /* ---- beside the program's own use of the signal ---- */
@@ -508,6 +521,7 @@ static int raise_and_spin(void *arg)
 
 CASE(stall_signals_do_not_reach_a_handler_of_the_program)
 {
+    host_need_kernel("in a simulation a task takes no time, and nobody watches it");
     static struct said said;
     struct sigaction own = {.sa_handler = count_urgent};
     listen_to(&said);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/process.h"
 #include "support/programs.h"
@@ -28,7 +29,9 @@ static enum weir_backend backend_under_test(void)
 {
     const char *name = getenv("WEIR_BACKEND");
     CHECK(name != NULL);
-    return strcmp(name, "uring") == 0 ? WEIR_BACKEND_URING : WEIR_BACKEND_EPOLL;
+    return strcmp(name, "uring") == 0 ? WEIR_BACKEND_URING
+           : strcmp(name, "sim") == 0 ? WEIR_BACKEND_SIM
+                                      : WEIR_BACKEND_EPOLL;
 }
 
 static int give(void *arg)
@@ -76,14 +79,15 @@ CASE(the_result_of_main_is_the_result_of_the_run)
 
 CASE(a_hundred_runs_leave_no_descriptor_map_or_byte)
 {
+    (void)host_fds();            /* which remembers where it has looked */
     for (int i = 0; i < 30; i++) /* until the allocator's own caches are full */
         CHECK_EQ(weir_run(NULL, converse, NULL), 11);
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     struct process_maps maps = process_maps();
     size_t heap = mallinfo2().uordblks;
     for (int i = 0; i < 100; i++)
         CHECK_EQ(weir_run(NULL, converse, NULL), 11);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     if (PROCESS_SANITIZED)
         return; /* the allocator keeps freed blocks; leaks are the sanitizer's to find */
     CHECK_EQ(mallinfo2().uordblks, heap);
@@ -119,12 +123,12 @@ CASE(several_threads_run_at_once)
 {
     enum { THREADS = 6 };
     pthread_t thread[THREADS];
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&thread[i], NULL, run_twenty_times, NULL), 0);
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_join(thread[i], NULL), 0);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 static int run_inside(void *arg)
@@ -138,9 +142,9 @@ static int run_inside(void *arg)
 
 CASE(a_run_inside_a_run_is_refused_and_harms_nothing)
 {
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(weir_run(NULL, run_inside, NULL), 0);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 static void *run_beside(void *arg)
@@ -181,9 +185,14 @@ CASE(the_backend_is_the_one_that_was_asked_for)
              0);
     CHECK_EQ(caps.backend, backend);
     bool is_uring = backend == WEIR_BACKEND_URING;
-    CHECK_STR_EQ(caps.reason, is_uring ? "io_uring works" : "epoll was asked for");
-    CHECK_EQ(caps.sq_entries, is_uring ? 256 : 0);
+    bool has_rings = is_uring || backend == WEIR_BACKEND_SIM;
+    CHECK_STR_EQ(caps.reason, is_uring    ? "io_uring works"
+                              : has_rings ? "a simulation was asked for"
+                                          : "epoll was asked for");
+    CHECK_EQ(caps.sq_entries, has_rings ? 256 : 0);
     CHECK_GE(caps.cq_entries, 4 * caps.sq_entries);
+    if (backend == WEIR_BACKEND_SIM)
+        return; /* its features are those of a kernel that the seed chooses */
     unsigned of_uring = ~WEIR_CAP_PWAIT2;
     CHECK_EQ(caps.features & (is_uring ? WEIR_CAP_PWAIT2 : of_uring), 0);
     CHECK_EQ((caps.features & WEIR_CAP_EXT_ARG) != 0, is_uring);
@@ -247,11 +256,11 @@ static void auto_under_filter(void *arg)
     struct weir_caps caps = {0};
     process_refuse(filter->nr, filter->err);
     CHECK_EQ(unsetenv("WEIR_BACKEND"), 0);
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(
         weir_run(WEIR_OPTS(.log = lines_take, .log_user = &lines), converse_and_ask_caps, &caps),
         11);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     if (filter->reason == NULL) {
         CHECK_EQ(caps.backend, WEIR_BACKEND_URING);
         CHECK_EQ(caps.features & WEIR_CAP_REGISTERED_RING, 0);
@@ -277,7 +286,7 @@ static void uring_under_filter(void *arg)
     const struct filter *filter = arg;
     struct lines lines = {0};
     process_refuse(filter->nr, filter->err);
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     struct weir_opts *opts =
         WEIR_OPTS(.backend = WEIR_BACKEND_URING, .log = lines_take, .log_user = &lines);
     if (filter->reason == NULL) {
@@ -289,7 +298,7 @@ static void uring_under_filter(void *arg)
         lines_expect(&lines, WEIR_LOG_ERROR, "backend uring cannot be used: ");
         lines_expect(&lines, WEIR_LOG_ERROR, filter->reason);
     }
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 static void each_filter(void (*fn)(void *filter))
@@ -338,16 +347,18 @@ static size_t limit_with_room(unsigned room)
 /* With room for k descriptors, for every k until one start succeeds: step k of the start-up fails. */
 CASE(a_start_without_descriptors_fails_at_every_step_and_leaves_none)
 {
+    host_need_kernel(
+        "a simulated core has descriptors of its own, which no limit of the process counts");
     struct lines lines;
     int result = 3, rc = -EMFILE;
-    unsigned fds = process_fds(), room = 0;
+    unsigned fds = host_fds(), room = 0;
     struct rlimit before;
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
     for (; rc == -EMFILE; room++) {
         process_limit(RLIMIT_NOFILE, limit_with_room(room));
         rc = start_quietly(&lines, &result);
         process_limit(RLIMIT_NOFILE, before.rlim_cur);
-        CHECK_EQ(process_fds(), fds);
+        CHECK_EQ(host_fds(), fds);
         if (rc == -EMFILE) {
             CHECK_EQ(lines.of_level[WEIR_LOG_ERROR], 1);
             lines_expect(&lines, WEIR_LOG_ERROR, "EMFILE");
@@ -365,14 +376,14 @@ CASE(a_start_without_address_space_fails_at_every_step_and_leaves_nothing)
     if (PROCESS_SANITIZED)
         SKIP("a sanitizer's shadow needs more address space than any limit");
     CHECK_EQ(start_quietly(&lines, &result), 3);
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     size_t bytes = process_maps().bytes;
     unsigned maps = process_maps().count;
     for (; rc == -ENOMEM && steps < STEPS_MAX; steps++) {
         process_limit(RLIMIT_AS, bytes + (size_t)steps * STEP);
         rc = start_quietly(&lines, &result);
         process_limit(RLIMIT_AS, RLIM_INFINITY);
-        CHECK_EQ(process_fds(), fds);
+        CHECK_EQ(host_fds(), fds);
         CHECK_LE(process_maps().count, maps + 1); /* the heap may have grown one */
         if (rc == -ENOMEM)
             CHECK_EQ(lines.of_level[WEIR_LOG_ERROR], 1);
@@ -388,19 +399,19 @@ static void as_nobody_without_locked_memory(void *arg)
     (void)arg;
     process_become_nobody();
     process_limit(RLIMIT_MEMLOCK, 4096);
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     int rc = start_quietly(&lines, &result);
     if (rc == 3)
         SKIP("this kernel does not charge rings to RLIMIT_MEMLOCK");
     CHECK_EQ(rc, -ENOMEM);
     lines_expect(&lines, WEIR_LOG_ERROR, "backend uring cannot be used: io_uring_setup: ENOMEM");
     lines_expect(&lines, WEIR_LOG_ERROR, "RLIMIT_MEMLOCK is 4096 bytes");
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     CHECK_EQ(setenv("WEIR_BACKEND", "auto", 1), 0);
     CHECK_EQ(start_quietly(&lines, &result), 3);
     lines_expect(&lines, WEIR_LOG_WARN, "backend epoll: io_uring_setup: ENOMEM");
     lines_expect(&lines, WEIR_LOG_WARN, "RLIMIT_MEMLOCK is 4096 bytes");
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 CASE(a_ring_over_the_limit_of_locked_memory_is_named_with_the_limit)

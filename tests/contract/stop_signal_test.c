@@ -8,9 +8,9 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "app/run.h"
 #include "check.h"
 #include "support/child.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "support/process.h"
 #include "support/stuck.h"
@@ -29,6 +29,8 @@ static void count_mine(int signo)
 static void handle_myself(void)
 {
     struct sigaction action = {.sa_handler = count_mine};
+    if (host_is_simulated())
+        return; /* there are no handlers there */
     mine = 0;
     CHECK_EQ(sigaction(SIGINT, &action, NULL), 0);
     CHECK_EQ(sigaction(SIGTERM, &action, NULL), 0);
@@ -37,10 +39,12 @@ static void handle_myself(void)
 static void check_mine_again(void)
 {
     struct sigaction now;
+    if (host_is_simulated())
+        return; /* there are no handlers there */
     CHECK_EQ(mine, 0);
     CHECK_EQ(sigaction(SIGTERM, NULL, &now), 0);
     CHECK_EQ((void *)now.sa_handler, (void *)count_mine);
-    CHECK_EQ(raise(SIGINT), 0);
+    CHECK_EQ(host_raise(SIGINT), 0);
     CHECK_EQ(mine, 1);
 }
 
@@ -66,12 +70,12 @@ struct goodbye {
 static int leave_with_a_goodbye(void *arg)
 {
     struct goodbye *bye = arg;
-    CHECK_EQ(raise(bye->signo), 0);
+    CHECK_EQ(host_raise(bye->signo), 0);
     CHECK_EQ(weir_sleep(HOUR * WEIR_SEC), -ECANCELED);
     weir_ns began = weir_now();
     WEIR_SHIELD(HOUR * WEIR_SEC);
     if (bye->again != 0)
-        CHECK_EQ(raise(bye->again), 0);
+        CHECK_EQ(host_raise(bye->again), 0);
     bye->result = weir_sleep(bye->work);
     bye->took = weir_now() - began;
     return 7;
@@ -106,8 +110,8 @@ CASE(stop_by_signal_has_the_grace_that_was_set)
 static int get_two_at_once(void *arg)
 {
     WEIR_SHIELD(HOUR * WEIR_SEC);
-    CHECK_EQ(raise(SIGINT), 0);
-    CHECK_EQ(raise(SIGINT), 0);
+    CHECK_EQ(host_raise(SIGINT), 0);
+    CHECK_EQ(host_raise(SIGINT), 0);
     *(int *)arg = weir_sleep(WEIR_FOREVER);
     return 0;
 }
@@ -124,7 +128,7 @@ static int stop_with_a_value(void *arg)
     (void)arg;
     WEIR_SHIELD(HOUR * WEIR_SEC);
     CHECK_EQ(weir_stop(42, -1), 1);
-    CHECK_EQ(raise(SIGINT), 0);
+    CHECK_EQ(host_raise(SIGINT), 0);
     CHECK_EQ(weir_sleep(WEIR_FOREVER), -ECANCELED);
     return 0;
 }
@@ -136,11 +140,10 @@ CASE(stop_by_signal_keeps_the_value_of_an_earlier_stop_and_shortens_it)
 
 /* ---- whatever the core does ---- */
 
-static void *kill_the_sleeper(void *arg)
+static void kill_the_sleeper(void *arg)
 {
-    process_wait_asleep(getpid()); /* the first thread, which has the core */
-    CHECK_EQ(pthread_kill(*(pthread_t *)arg, SIGINT), 0);
-    return NULL;
+    host_wait_asleep(getpid()); /* the first thread, which has the core */
+    CHECK_EQ(host_is_simulated() ? host_raise(SIGINT) : pthread_kill(*(pthread_t *)arg, SIGINT), 0);
 }
 
 static int accept_nobody(void *arg)
@@ -149,15 +152,15 @@ static int accept_nobody(void *arg)
     pthread_t self = pthread_self();
     weir_sock sock;
     weir_listener listener = net_listen(NET_V4, NULL, at);
-    CHECK_EQ(pthread_create(arg, NULL, kill_the_sleeper, &self), 0);
+    host_thread_start(arg, kill_the_sleeper, &self);
     CHECK_EQ(weir_accept(listener, &sock), -ECANCELED);
-    CHECK_EQ(pthread_join(*(pthread_t *)arg, NULL), 0);
+    host_thread_join(arg);
     return weir_listener_close(&listener);
 }
 
 CASE(stop_by_signal_reaches_a_core_that_sleeps)
 {
-    pthread_t thread;
+    struct host_thread thread;
     CHECK_EQ(run(*WEIR_OPTS(.stop_grace_ns = 0), accept_nobody, &thread), 0);
 }
 
@@ -176,7 +179,7 @@ static int raise_among_the_busy(void *arg)
     for (int i = 0; i < 4; i++)
         CHECK_EQ(weir_spawn(&scope, never_rest, NULL), 0);
     CHECK_EQ(weir_yield(), 0);
-    CHECK_EQ(raise(SIGINT), 0);
+    CHECK_EQ(host_raise(SIGINT), 0);
     CHECK_EQ(never_rest(arg), -ECANCELED);
     return 0;
 }
@@ -207,38 +210,39 @@ static int wait_for_the_signal(void *arg)
     return 1;
 }
 
-static void *run_one(void *arg)
+static void run_one(void *arg)
 {
     (void)arg;
-    CHECK_EQ(weir_run(WEIR_OPTS(.stop_signals = 1), wait_for_the_signal, NULL), 0);
-    return NULL;
+    CHECK_EQ(host_run(WEIR_OPTS(.stop_signals = 1), wait_for_the_signal, NULL, NULL, NULL), 0);
 }
 
 CASE(stop_by_signal_reaches_every_run_of_the_process)
 {
-    pthread_t threads[RUNS];
+    struct host_thread threads[RUNS];
     handle_myself();
     for (int i = 0; i < RUNS; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, run_one, NULL), 0);
+        host_thread_start(&threads[i], run_one, NULL);
     while (atomic_load(&running) < RUNS)
-        (void)sched_yield();
-    CHECK_EQ(raise(SIGTERM), 0);
+        host_yield();
+    CHECK_EQ(host_raise(SIGTERM), 0);
     for (int i = 0; i < RUNS; i++)
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        host_thread_join(&threads[i]);
     check_mine_again();
 }
 
 CASE(stop_by_signal_reaches_an_embedded_core)
 {
+    host_need_kernel(
+        "nothing real tells what happens in a simulation: its cores have no descriptor");
     struct weir_core *core;
     handle_myself();
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.stop_signals = 1), &core), 0);
+    CHECK_EQ(host_core_open(WEIR_OPTS(.stop_signals = 1), &core), 0);
     CHECK_EQ(weir_spawn(weir_core_root(core), wait_for_the_signal, NULL), 0);
     struct pollfd poll_fd = {.fd = weir_core_fd(core), .events = POLLIN};
     while (poll(&poll_fd, 1, 0) > 0)
         CHECK_GE(weir_core_run_once(core, 0), 0);
     CHECK_EQ(weir_core_task_count(core), 1);
-    CHECK_EQ(raise(SIGINT), 0);
+    CHECK_EQ(host_raise(SIGINT), 0);
     CHECK_EQ(poll(&poll_fd, 1, 10000), 1);
     for (int i = 0; i < 4 && weir_core_task_count(core) > 0; i++)
         CHECK_GE(weir_core_run_once(core, 0), 0);
@@ -251,7 +255,7 @@ static int open_and_get_both(void *arg)
 {
     struct weir_signal *signal;
     CHECK_EQ(weir_signal_open(&signal, SIGINT), 0);
-    CHECK_EQ(raise(SIGINT), 0);
+    CHECK_EQ(host_raise(SIGINT), 0);
     WEIR_SHIELD(HOUR * WEIR_SEC);
     CHECK_EQ(weir_signal_wait(signal), 1);
     CHECK_EQ(weir_signal_close(signal), 0);
@@ -270,7 +274,7 @@ CASE(stop_by_signal_does_not_keep_it_from_a_task_that_has_it_open)
 static int kill_yourself(void *arg)
 {
     (void)arg;
-    CHECK_EQ(raise(SIGTERM), 0);
+    CHECK_EQ(host_raise(SIGTERM), 0);
     return weir_sleep(HOUR * WEIR_SEC);
 }
 
@@ -282,6 +286,7 @@ static void run_without_the_option(void *arg)
 
 CASE(stop_by_signal_is_only_where_it_was_asked_for)
 {
+    host_need_kernel("a signal that nobody waits for ends no simulated process");
     struct child child;
     child_run(&child, run_without_the_option, NULL);
     CHECK_EQ(child.signal, SIGTERM);
@@ -311,8 +316,8 @@ CASE(stop_by_signal_gives_the_handlers_back_where_something_is_abandoned)
 {
     struct stuck_plan plan = {.ops = 1u << WI_OP_ACCEPT, .on = true};
     handle_myself();
-    CHECK_EQ(wi_run(WEIR_OPTS(.stop_signals = 1, .stop_settle_ns = WEIR_MS), forget_a_listener,
-                    NULL, stuck_wrap, &plan),
+    CHECK_EQ(host_run(WEIR_OPTS(.stop_signals = 1, .stop_settle_ns = WEIR_MS), forget_a_listener,
+                      NULL, stuck_wrap, &plan),
              WEIR_EABANDONED);
     check_mine_again();
 }

@@ -12,12 +12,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "app/run.h"
 #include "check.h"
 #include "support/child.h"
+#include "support/host.h"
 #include "support/lines.h"
 #include "support/net.h"
-#include "support/process.h"
 #include "support/stuck.h"
 #include "task/core.h"
 #include "weir.h"
@@ -28,14 +27,14 @@ static struct lines lines;
 
 static int run_with(struct weir_opts opts, weir_fn *fn, void *arg)
 {
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     stats = (struct weir_stats){.size = sizeof stats};
     lines = (struct lines){0};
     opts.stats = &stats;
     opts.log = lines_take;
     opts.log_user = &lines;
     int rc = weir_run(&opts, fn, arg);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     return rc;
 }
 
@@ -272,9 +271,9 @@ CASE(stop_ends_the_budgets_of_closes_with_the_grace)
     struct weir_opts opts;
     weir_opts_init(&opts);
     opts.linger_ns = 3600 * WEIR_SEC;
-    unsigned fds = process_fds();
-    CHECK_EQ(weir_run(&opts, stop_a_close, &fd), 5);
-    CHECK_EQ(process_fds(), fds + 1);
+    unsigned fds = host_fds();
+    CHECK_EQ(host_run(&opts, stop_a_close, &fd, NULL, NULL), 5);
+    CHECK_EQ(host_fds(), fds + 1);
     net_plain_close(fd);
 }
 
@@ -289,7 +288,7 @@ static int run_stuck(struct stuck_plan *plan, struct weir_opts opts, weir_fn *fn
     opts.log_user = &lines;
     if (opts.stop_settle_ns == 0)
         opts.stop_settle_ns = 20 * WEIR_MS;
-    return wi_run(&opts, fn, arg, stuck_wrap, plan);
+    return host_run(&opts, fn, arg, stuck_wrap, plan);
 }
 
 struct hostage {
@@ -337,7 +336,7 @@ CASE(stop_abandons_a_task_whose_operation_never_ends)
     struct stuck_plan plan = {.ops = 1u << WI_OP_SEND | 1u << WI_OP_SENDMSG | 1u << WI_OP_POLL,
                               .on = true};
     weir_fn *fn = send_for_ever;
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), stop_with_a_hostage, &fn),
              WEIR_EABANDONED);
     CHECK(!hostage.back);
@@ -345,7 +344,7 @@ CASE(stop_abandons_a_task_whose_operation_never_ends)
     CHECK_EQ(stats.quarantined, 2); /* and main, which waits for it */
     CHECK_GE(stats.outstanding, 1);
     CHECK_EQ(stats.tasks_live, 2);
-    CHECK_EQ(process_fds(), fds + 1); /* the peer's */
+    CHECK_EQ(host_fds(), fds + 1); /* the peer's */
     lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: send on descriptor");
     lines_expect(&lines, WEIR_LOG_ERROR, "cancelled, never ended");
     lines_expect(&lines, WEIR_LOG_ERROR, "2 tasks");
@@ -357,12 +356,12 @@ CASE(stop_abandons_a_socket_whose_operation_never_ends)
 {
     struct stuck_plan plan = {.ops = 1u << WI_OP_POLL | 1u << WI_OP_RECV, .on = true};
     weir_fn *fn = receive_for_ever;
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), stop_with_a_hostage, &fn),
              WEIR_EABANDONED);
     CHECK_EQ(stats.quarantined, 0);
     CHECK_EQ(stats.outstanding, 1);
-    CHECK_EQ(process_fds(), fds + 1);
+    CHECK_EQ(host_fds(), fds + 1);
     lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: ");
     net_plain_close(hostage.half.fd);
 }
@@ -379,12 +378,12 @@ static int forget_a_listener(void *arg)
 CASE(run_that_ends_by_itself_abandons_what_never_ends)
 {
     struct stuck_plan plan = {.ops = 1u << WI_OP_ACCEPT, .on = true};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), forget_a_listener, NULL),
              WEIR_EABANDONED);
     CHECK_EQ(stats.quarantined, 0);
     CHECK_EQ(stats.outstanding, 1);
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
     lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: accept on descriptor");
 }
 
@@ -432,11 +431,11 @@ CASE(run_does_not_take_lingering_for_something_stuck)
 {
     int fd = -1;
     struct stuck_plan plan = {.on = false};
-    weir_ns began = weir_now();
+    weir_ns began = host_now();
     CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.linger_ns = 80 * WEIR_MS, .stop_settle_ns = WEIR_MS),
                        leave_a_socket_lingering, &fd),
              0);
-    CHECK_GE(weir_now() - began, 80 * WEIR_MS);
+    CHECK_GE(host_now() - began, 80 * WEIR_MS);
     check_nothing_left();
     net_plain_close(fd);
 }
@@ -445,8 +444,8 @@ static void abort_rather_than_abandon(void *arg)
 {
     struct stuck_plan plan = {.ops = 1u << WI_OP_ACCEPT, .on = true};
     (void)arg;
-    (void)wi_run(WEIR_OPTS(.abandon_aborts = 1, .stop_settle_ns = WEIR_MS), forget_a_listener, NULL,
-                 stuck_wrap, &plan);
+    (void)host_run(WEIR_OPTS(.abandon_aborts = 1, .stop_settle_ns = WEIR_MS), forget_a_listener,
+                   NULL, stuck_wrap, &plan);
 }
 
 CASE(stop_aborts_the_process_where_that_was_asked_for)
@@ -489,7 +488,7 @@ static struct weir_core *begin_telling(int fd)
 static int receive_without_a_task(void *arg)
 {
     int *pair = arg;
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    CHECK_EQ(host_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     weir_op_recv(begin_telling(pair[0]), &told.op, pair[0], &byte, 1);
     for (int i = 0; i < 10; i++)
         CHECK_EQ(weir_yield(), 0);
@@ -501,13 +500,13 @@ CASE(run_that_ends_stops_its_operations)
 {
     int pair[2];
     struct stuck_plan plan = {.on = false};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), receive_without_a_task, pair), 3);
     CHECK_EQ(told.calls, 1);
     CHECK_EQ(told.result, -ECANCELED);
     check_nothing_left();
-    CHECK_EQ(process_fds(), fds + 1);
-    CHECK_EQ(close(pair[1]), 0);
+    CHECK_EQ(host_fds(), fds + 1);
+    CHECK_EQ(host_close(pair[1]), 0);
 }
 
 /* A7: its callback runs once all the same. */
@@ -515,16 +514,16 @@ CASE(run_abandons_an_operation_that_never_ends_and_says_so_to_it_once)
 {
     int pair[2];
     struct stuck_plan plan = {.ops = 1u << WI_OP_POLL | 1u << WI_OP_RECV, .on = true};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), receive_without_a_task, pair),
              WEIR_EABANDONED);
     CHECK_EQ(told.calls, 1);
     CHECK_EQ(told.result, WEIR_EABANDONED);
     CHECK_EQ(stats.outstanding, 1);
     CHECK_EQ(stats.quarantined, 0);
-    CHECK_EQ(process_fds(), fds + 1); /* the peer's */
+    CHECK_EQ(host_fds(), fds + 1); /* the peer's */
     lines_expect(&lines, WEIR_LOG_ERROR, "abandoned: receive on descriptor");
-    CHECK_EQ(close(pair[1]), 0);
+    CHECK_EQ(host_close(pair[1]), 0);
 }
 
 static int stop_beside_an_operation(void *arg)
@@ -551,7 +550,7 @@ CASE(stop_cancels_operations_and_a_goodbye_may_start_others)
     CHECK_EQ(run_stuck(&plan, *WEIR_OPTS(.sq_entries = 0), stop_beside_an_operation, pair), 4);
     CHECK_EQ(told.calls, 1);
     check_nothing_left();
-    CHECK_EQ(close(pair[1]), 0);
+    CHECK_EQ(host_close(pair[1]), 0);
 }
 
 struct writing {
@@ -563,7 +562,7 @@ struct writing {
 static int leave_a_write(void *arg)
 {
     struct writing *writing = arg;
-    int fd = memfd_create("written", MFD_CLOEXEC);
+    int fd = host_new_file();
     CHECK_GE(fd, 0);
     if (writing->release_in > 0)
         writing->plan.release_at = weir_now() + writing->release_in;
@@ -651,7 +650,7 @@ CASE(stop_of_an_embedded_core_is_its_drivers_too)
 {
     int result = 0;
     struct weir_core *core;
-    CHECK_EQ(weir_core_open(NULL, &core), 0);
+    CHECK_EQ(host_core_open(NULL, &core), 0);
     CHECK_EQ(weir_spawn(weir_core_root(core), sleep_for_ever, &result), 0);
     CHECK_GE(weir_core_run_once(core, 0), 0);
     CHECK_EQ(weir_stop(0, 0), 1);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 
 /* The last task of a run once ended inside a turn that then went to sleep for ever: with no socket
@@ -47,7 +48,7 @@ static int half_close_first_by_peer(enum net_kind kind)
     struct net_half half = net_dialled(kind, NULL);
     char text[6] = {0};
     CHECK_EQ(net_plain_send(half.fd, "first", 5), 0);
-    CHECK_EQ(shutdown(half.fd, SHUT_WR), 0);
+    CHECK_EQ(host_shutdown(half.fd, SHUT_WR), 0);
     CHECK_EQ(weir_recv_exact(half.sock, text, 5), 5);
     CHECK_STR_EQ(text, "first");
     CHECK_EQ(weir_recv(half.sock, text, 1), 0);
@@ -95,7 +96,7 @@ static void speak(void *arg)
     struct speech *speech = arg;
     for (int i = 0; i < NET_TIMES(MESSAGES); i++)
         CHECK_EQ(net_plain_send(speech->fd, &i, sizeof i), 0);
-    CHECK_EQ(shutdown(speech->fd, SHUT_WR), 0);
+    CHECK_EQ(host_shutdown(speech->fd, SHUT_WR), 0);
 }
 
 /* RX16: outbound sockets go on receiving after the first message, and see the end. */

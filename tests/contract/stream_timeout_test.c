@@ -11,6 +11,7 @@
 
 #include "base/handle.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 #include "support/process.h"
 #include "task/core.h"
@@ -65,7 +66,7 @@ static int call_recv_buf(struct stage *stage)
 /* Data has come, and what is missing is a buffer. */
 static int call_recv_buf_without_buffers(struct stage *stage)
 {
-    CHECK_EQ(send(stage->quiet.fd, "x", 1, MSG_NOSIGNAL), 1);
+    CHECK_EQ(host_send(stage->quiet.fd, "x", 1, MSG_NOSIGNAL), 1);
     return call_recv_buf(stage);
 }
 
@@ -449,7 +450,7 @@ static int drip(void *arg)
     const struct dripper *dripper = arg;
     int rc = 0;
     for (unsigned i = 0; i < dripper->bytes && rc == 0; i++) {
-        CHECK_EQ(send(dripper->fd, "x", 1, MSG_NOSIGNAL), 1);
+        CHECK_EQ(host_send(dripper->fd, "x", 1, MSG_NOSIGNAL), 1);
         rc = weir_sleep(dripper->pause);
     }
     return rc;
@@ -827,7 +828,7 @@ static int receive_by_operation(void *arg)
     int end[2];
     char byte = 0;
     (void)arg;
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, end), 0);
+    CHECK_EQ(host_socketpair(AF_UNIX, SOCK_STREAM, 0, end), 0);
     CHECK_EQ(weir_fd_attach(core, end[0]), 0);
     weir_op_recv(core, &op, end[0], &byte, 1);
     CHECK_EQ(weir_sleep(2 * SHORT), 0);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 
 #define SMALL_BUFFERS WEIR_TCP_OPTS(.send_buf_bytes = 4096, .recv_buf_bytes = 4096)
@@ -95,7 +96,7 @@ static int call_queued_shutdown(struct stage *stage)
 static int call_recv_buf_without_buffers(struct stage *stage)
 {
     struct weir_buf buf;
-    CHECK_EQ(send(stage->quiet.fd, "x", 1, MSG_NOSIGNAL), 1);
+    CHECK_EQ(host_send(stage->quiet.fd, "x", 1, MSG_NOSIGNAL), 1);
     return (int)weir_recv_buf(stage->quiet.sock, &buf);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "weir.h"
 
 static struct {
@@ -146,7 +147,7 @@ CASE(turn_hook_cannot_wait_spawn_or_stop)
 CASE(turn_hook_of_an_embedded_core_is_called_in_its_steps)
 {
     struct weir_core *core;
-    CHECK_EQ(weir_core_open(WEIR_OPTS(.on_turn = note, .on_turn_user = &hooked), &core), 0);
+    CHECK_EQ(host_core_open(WEIR_OPTS(.on_turn = note, .on_turn_user = &hooked), &core), 0);
     CHECK_EQ(hooked.calls, 0);
     CHECK_GE(weir_core_run_once(core, 0), 0);
     CHECK_GE(hooked.calls, 1);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
 
 /* A folder of the case's own, with one path in it, and the path as an address. */
@@ -23,8 +24,7 @@ struct folder {
 
 static void folder_open(struct folder *folder)
 {
-    (void)snprintf(folder->name, sizeof folder->name, "/tmp/weir-test-XXXXXX");
-    CHECK(mkdtemp(folder->name) != NULL);
+    (void)snprintf(folder->name, sizeof folder->name, "%s", host_new_dir());
     (void)snprintf(folder->path, sizeof folder->path, "%s/socket", folder->name);
     (void)snprintf(folder->at, sizeof folder->at, "unix:%s", folder->path);
 }
@@ -32,7 +32,7 @@ static void folder_open(struct folder *folder)
 /* It must be empty. */
 static void folder_close(struct folder *folder)
 {
-    CHECK_EQ(rmdir(folder->name), 0);
+    CHECK_EQ(host_rmdir(folder->name), 0);
 }
 
 /* Runs a body in a folder. */
@@ -46,18 +46,18 @@ static void run_in_folder(weir_fn *fn)
 
 static bool exists(const struct folder *folder)
 {
-    struct stat st;
-    return lstat(folder->path, &st) == 0;
+    struct statx st;
+    return host_statx(folder->path, &st) == 0;
 }
 
 /* A socket file made by somebody else; `type` is SOCK_STREAM or SOCK_DGRAM. */
 static int bind_plain(const struct folder *folder, int type)
 {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    int fd = host_socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     CHECK_GE(fd, 0);
     (void)snprintf(sun.sun_path, sizeof sun.sun_path, "%s", folder->path);
-    CHECK_EQ(bind(fd, (const struct sockaddr *)&sun, sizeof sun), 0);
+    CHECK_EQ(host_bind(fd, (const struct sockaddr *)&sun, sizeof sun), 0);
     return fd;
 }
 
@@ -124,7 +124,7 @@ static int leave_the_served(void *arg)
     weir_listener listener = {.bits = 1};
     char byte;
     int server = bind_plain(folder, SOCK_STREAM);
-    CHECK_EQ(listen(server, 4), 0);
+    CHECK_EQ(host_listen(server, 4), 0);
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), -EADDRINUSE);
     CHECK_EQ(listener.bits, 0);
     net_plain_close(net_plain_accept(server));
@@ -135,7 +135,7 @@ static int leave_the_served(void *arg)
     net_plain_close(accepted);
     net_plain_close(fd);
     net_plain_close(server);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     return 0;
 }
 
@@ -149,13 +149,13 @@ static int leave_the_busy(void *arg)
     struct folder *folder = arg;
     weir_listener listener;
     int server = bind_plain(folder, SOCK_STREAM);
-    CHECK_EQ(listen(server, 0), 0);
+    CHECK_EQ(host_listen(server, 0), 0);
     int waiting = net_plain_dial(folder->at); /* its backlog is full: -EAGAIN, not refused */
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), -EADDRINUSE);
     CHECK(exists(folder));
     net_plain_close(waiting);
     net_plain_close(server);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     return 0;
 }
 
@@ -192,7 +192,7 @@ static int leave_other_files(void *arg)
     CHECK_EQ(read(fd, text, sizeof text), 5);
     CHECK_STR_EQ(text, "hello");
     net_plain_close(fd);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
 
     CHECK_EQ(mkdir(folder->path, 0700), 0);
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), -EADDRINUSE);
@@ -200,16 +200,17 @@ static int leave_other_files(void *arg)
 
     CHECK_EQ(mkfifo(folder->path, 0600), 0);
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), -EADDRINUSE);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
 
     CHECK_EQ(symlink("nowhere", folder->path), 0);
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), -EADDRINUSE);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     return 0;
 }
 
 CASE(other_files_than_sockets_are_left_alone)
 {
+    host_need_kernel("the names of simulated sockets are not on the simulated disk");
     run_in_folder(leave_other_files);
 }
 
@@ -222,7 +223,7 @@ static int leave_datagrams(void *arg)
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), -EADDRINUSE);
     CHECK(exists(folder));
     net_plain_close(fd);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     return 0;
 }
 
@@ -236,12 +237,12 @@ static int leave_the_successor(void *arg)
     struct folder *folder = arg;
     weir_listener listener;
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), 0);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     int successor = bind_plain(folder, SOCK_STREAM);
     CHECK_EQ(weir_listener_close(&listener), 0);
     CHECK(exists(folder));
     net_plain_close(successor);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     return 0;
 }
 
@@ -255,17 +256,18 @@ static int leave_a_file_in_its_place(void *arg)
     struct folder *folder = arg;
     weir_listener listener;
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), 0);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     net_plain_close(open(folder->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     CHECK_EQ(weir_listener_close(&listener), 0);
-    CHECK_EQ(unlink(folder->path), 0);
+    CHECK_EQ(host_unlink(folder->path), 0);
     CHECK_EQ(weir_listen(&listener, folder->at, NULL), 0);
-    CHECK_EQ(unlink(folder->path), 0); /* gone already when it is closed: no error */
+    CHECK_EQ(host_unlink(folder->path), 0); /* gone already when it is closed: no error */
     return weir_listener_close(&listener);
 }
 
 CASE(file_in_the_place_of_our_unix_path_survives_our_close)
 {
+    host_need_kernel("the names of simulated sockets are not on the simulated disk");
     run_in_folder(leave_a_file_in_its_place);
 }
 
@@ -318,6 +320,7 @@ static int use_no_folder(void *arg)
 
 CASE(unix_path_in_no_folder_is_an_error)
 {
+    host_need_kernel("the names of simulated sockets are not on the simulated disk");
     CHECK_EQ(net_run(use_no_folder, NULL), 0);
 }
 

@@ -18,33 +18,42 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/net.h"
-#include "support/process.h"
 #include "weir.h"
 
-static void *post_once(void *arg)
+static void post_once(void *arg)
 {
     CHECK_EQ(weir_wake_post(arg), 0);
-    return NULL;
 }
 
-static pthread_t start(void *(*fn)(void *), void *arg)
+static struct host_thread *start(void (*fn)(void *arg), void *arg)
 {
-    pthread_t thread;
-    CHECK_EQ(pthread_create(&thread, NULL, fn, arg), 0);
+    struct host_thread *thread = malloc(sizeof *thread);
+    CHECK_NE(thread, NULL);
+    host_thread_start(thread, fn, arg);
     return thread;
 }
 
-static void join(pthread_t thread)
+static void join(struct host_thread *thread)
 {
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    host_thread_join(thread);
+    free(thread);
+}
+
+/* Waits until somebody else is there. */
+static void meet(atomic_uint *there)
+{
+    (void)atomic_fetch_add(there, 1);
+    while (atomic_load(there) < 2)
+        host_yield();
 }
 
 static void run(weir_fn *fn)
 {
-    unsigned fds = process_fds();
-    CHECK_EQ(weir_run(NULL, fn, NULL), 0);
-    CHECK_EQ(process_fds(), fds);
+    unsigned fds = host_fds();
+    CHECK_EQ(host_run(NULL, fn, NULL, NULL, NULL), 0);
+    CHECK_EQ(host_fds(), fds);
 }
 
 static struct weir_wake *open_wake(void)
@@ -60,7 +69,7 @@ static struct weir_wake *open_wake(void)
 static int wait_for_a_thread(void *arg)
 {
     struct weir_wake *wake = open_wake();
-    pthread_t thread = start(post_once, wake);
+    struct host_thread *thread = start(post_once, wake);
     (void)arg;
     CHECK_EQ(weir_wake_wait(wake), 0);
     join(thread);
@@ -221,17 +230,16 @@ static int use_anothers(void *arg)
     return 0;
 }
 
-static void *run_on_another_core(void *arg)
+static void run_on_another_core(void *arg)
 {
-    CHECK_EQ(weir_run(NULL, use_anothers, arg), 0);
-    return NULL;
+    CHECK_EQ(host_run(NULL, use_anothers, arg, NULL, NULL), 0);
 }
 
 static int be_woken_by_another_core(void *arg)
 {
     struct weir_wake *wake = open_wake();
     (void)arg;
-    pthread_t thread = start(run_on_another_core, wake);
+    struct host_thread *thread = start(run_on_another_core, wake);
     CHECK_EQ(weir_wake_wait(wake), 0);
     join(thread);
     CHECK_EQ(weir_wake_close(wake), 0);
@@ -258,10 +266,9 @@ static void post_from_handler(int signal)
     errno = before;
 }
 
-static void *shoot(void *arg)
+static void shoot(void *arg)
 {
     CHECK_EQ(pthread_kill(*(pthread_t *)arg, SIGUSR1), 0);
-    return NULL;
 }
 
 static int wait_for_signals(void *arg)
@@ -272,7 +279,7 @@ static int wait_for_signals(void *arg)
     of_the_handler = open_wake();
     CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
     for (int i = 0; i < NET_TIMES(2000); i++) {
-        pthread_t thread = start(shoot, &self);
+        struct host_thread *thread = start(shoot, &self);
         CHECK_EQ(weir_wake_wait(of_the_handler), 0);
         join(thread);
     }
@@ -296,6 +303,7 @@ static int wait_for_signals(void *arg)
 /* The handler interrupts the core itself, before, in and after its wait. */
 CASE(wake_is_posted_from_a_signal_handler)
 {
+    host_need_kernel("a simulation has no handlers");
     if (HANDLERS_ARE_PUT_OFF)
         SKIP("ThreadSanitizer puts signal handlers off");
     run(wait_for_signals);
@@ -334,7 +342,8 @@ static int be_hooked(void *arg)
 
 CASE(wake_hook_is_called_once_for_what_came_before_tasks_run)
 {
-    CHECK_EQ(weir_run(WEIR_OPTS(.on_wake = note_a_wake, .on_wake_user = &hooked), be_hooked, NULL),
+    CHECK_EQ(host_run(WEIR_OPTS(.on_wake = note_a_wake, .on_wake_user = &hooked), be_hooked, NULL,
+                      NULL, NULL),
              0);
     CHECK_EQ(hooked.calls, 20);
 }
@@ -364,20 +373,20 @@ enum { POSTERS = 3, ENDS = 150 };
 
 static struct storm {
     struct weir_wake *wake;
-    pthread_barrier_t opened;
+    atomic_uint opened;
     unsigned accepted;
 } storm[POSTERS];
 
-static void *post_until_refused(void *arg)
+static void post_until_refused(void *arg)
 {
     struct storm *self = arg;
-    (void)pthread_barrier_wait(&self->opened);
-    while (weir_wake_post(self->wake) == 0)
-        self->accepted++;
+    meet(&self->opened);
+    for (; weir_wake_post(self->wake) == 0; self->accepted++)
+        if (host_is_simulated())
+            host_yield(); /* it has no other processor */
     for (int i = 0; i < 10; i++)
         CHECK_EQ(weir_wake_post(self->wake), -ESHUTDOWN);
     CHECK_EQ(weir_wake_drop(self->wake), 0);
-    return NULL;
 }
 
 static int end_under_fire(void *arg)
@@ -386,7 +395,7 @@ static int end_under_fire(void *arg)
     for (int i = 0; i < POSTERS; i++) {
         storm[i].wake = open_wake();
         CHECK_EQ(weir_wake_hold(storm[i].wake), 0);
-        (void)pthread_barrier_wait(&storm[i].opened);
+        meet(&storm[i].opened);
     }
     for (unsigned i = 0; i < waits; i++)
         CHECK_EQ(weir_wake_wait(storm[i % POSTERS].wake), 0);
@@ -396,21 +405,20 @@ static int end_under_fire(void *arg)
 /* EX18, R9: the run ends at any step of a post, under ASan and TSan too; the memory outlives it. */
 CASE(wake_storm_at_the_end_of_a_run_is_refused_and_harms_nothing)
 {
-    pthread_t thread[POSTERS];
-    unsigned fds = process_fds();
+    struct host_thread *thread[POSTERS];
+    unsigned fds = host_fds();
     for (unsigned end = 0; end < NET_TIMES(ENDS); end++) {
         unsigned waits = end % 7;
         for (int i = 0; i < POSTERS; i++) {
-            CHECK_EQ(pthread_barrier_init(&storm[i].opened, NULL, 2), 0);
+            atomic_init(&storm[i].opened, 0);
             thread[i] = start(post_until_refused, &storm[i]);
         }
-        CHECK_EQ(weir_run(NULL, end_under_fire, &waits), 0);
+        CHECK_EQ(host_run(NULL, end_under_fire, &waits, NULL, NULL), 0);
         for (int i = 0; i < POSTERS; i++) {
             join(thread[i]);
-            CHECK_EQ(pthread_barrier_destroy(&storm[i].opened), 0);
         }
     }
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 /* ---- ping-pong ---- */
@@ -424,21 +432,20 @@ static struct game {
     _Atomic unsigned moves; /* of both: whose turn it is, and progress */
     _Atomic bool over;
     const struct weir_opts *opts;
-    pthread_barrier_t opened;
+    atomic_uint opened;
 } game;
 
-static void *watchdog(void *arg)
+static void watchdog(void *arg)
 {
     unsigned seen = 0, stuck_ms = 0;
     (void)arg;
     while (!atomic_load(&game.over)) {
-        (void)poll(NULL, 0, WATCH_MS);
+        host_sleep(WATCH_MS * WEIR_MS);
         unsigned now = atomic_load(&game.moves);
         stuck_ms = now == seen ? stuck_ms + WATCH_MS : 0;
         seen = now;
         CHECK_LT(stuck_ms, STUCK_MS);
     }
-    return NULL;
 }
 
 static int play(void *arg)
@@ -446,7 +453,7 @@ static int play(void *arg)
     unsigned self = *(unsigned *)arg;
     game.side[self] = open_wake();
     CHECK_EQ(weir_wake_hold(game.side[self]), 0);
-    (void)pthread_barrier_wait(&game.opened);
+    meet(&game.opened);
     for (unsigned trip = 0; trip < game.trips; trip++) {
         if (self == 0)
             CHECK_EQ(weir_wake_post(game.side[1]), 0);
@@ -458,21 +465,20 @@ static int play(void *arg)
     return 0;
 }
 
-static void *run_a_side(void *arg)
+static void run_a_side(void *arg)
 {
-    CHECK_EQ(weir_run(game.opts, play, arg), 0);
-    return NULL;
+    CHECK_EQ(host_run(game.opts, play, arg, NULL, NULL), 0);
 }
 
 static void ping_pong(unsigned trips, const struct weir_opts *opts)
 {
     unsigned number[2] = {0, 1};
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     game.trips = trips;
     game.opts = opts;
-    CHECK_EQ(pthread_barrier_init(&game.opened, NULL, 2), 0);
-    pthread_t dog = start(watchdog, NULL);
-    pthread_t side[2] = {start(run_a_side, &number[0]), start(run_a_side, &number[1])};
+    atomic_init(&game.opened, 0);
+    struct host_thread *dog = start(watchdog, NULL);
+    struct host_thread *side[2] = {start(run_a_side, &number[0]), start(run_a_side, &number[1])};
     join(side[0]);
     join(side[1]);
     atomic_store(&game.over, true);
@@ -482,7 +488,7 @@ static void ping_pong(unsigned trips, const struct weir_opts *opts)
         CHECK_EQ(weir_wake_post(game.side[i]), -ESHUTDOWN);
         CHECK_EQ(weir_wake_drop(game.side[i]), 0);
     }
-    CHECK_EQ(process_fds(), fds);
+    CHECK_EQ(host_fds(), fds);
 }
 
 /* EX3 */
@@ -530,8 +536,10 @@ CASE(soak_wake_ping_pong_between_busy_cores_loses_none_of_10000000)
 /* Between two steps the core counts as asleep: a post makes its descriptor readable. */
 CASE(wake_makes_the_descriptor_of_an_embedded_core_readable)
 {
+    host_need_kernel(
+        "nothing real tells what happens in a simulation: its cores have no descriptor");
     struct weir_core *core;
-    CHECK_EQ(weir_core_open(NULL, &core), 0);
+    CHECK_EQ(host_core_open(NULL, &core), 0);
     struct pollfd look = {.fd = weir_core_fd(core), .events = POLLIN};
     struct weir_wake *wake = open_wake();
     CHECK_EQ(weir_spawn(weir_core_root(core), wait_and_say, wake), 0);

@@ -8,12 +8,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 
 enum { PATHS = 8, PATH_BYTES = 320, TEXT_MAX = 256 };
 
@@ -21,13 +21,14 @@ static char home[64];
 
 void dir_make(void)
 {
-    strcpy(home, "/tmp/weir-dir-XXXXXX");
-    CHECK_NE(mkdtemp(home), NULL);
+    strcpy(home, host_new_dir());
 }
 
-/* One level is all that the cases have. */
+/* One level is all that the cases have. Of a simulated disk nothing stays. */
 void dir_remove(void)
 {
+    if (host_is_simulated())
+        return;
     DIR *dir = opendir(home);
     CHECK_NE(dir, NULL);
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
@@ -51,24 +52,24 @@ const char *dir_path(const char *name)
 
 void dir_file(const char *name, const char *text)
 {
-    int fd = open(dir_path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = host_open(dir_path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     CHECK_GE(fd, 0);
-    CHECK_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(host_pwrite(fd, text, strlen(text), 0), (ssize_t)strlen(text));
+    CHECK_EQ(host_close(fd), 0);
 }
 
 bool dir_has(const char *name)
 {
-    struct stat st;
-    return lstat(dir_path(name), &st) == 0;
+    struct statx st;
+    return host_statx(dir_path(name), &st) == 0;
 }
 
 void dir_expect(const char *name, const char *text)
 {
     char got[TEXT_MAX + 1] = {0};
-    int fd = open(dir_path(name), O_RDONLY | O_CLOEXEC);
+    int fd = host_open(dir_path(name), O_RDONLY | O_CLOEXEC, 0);
     CHECK_GE(fd, 0);
-    CHECK_GE(read(fd, got, TEXT_MAX), 0);
-    CHECK_EQ(close(fd), 0);
+    CHECK_GE(host_pread(fd, got, TEXT_MAX, 0), 0);
+    CHECK_EQ(host_close(fd), 0);
     CHECK_STR_EQ(got, text);
 }

@@ -21,6 +21,7 @@
 
 #include "base/list.h"
 #include "base/require.h"
+#include "support/host.h"
 
 enum { BATCH = 64 };
 
@@ -141,7 +142,7 @@ static uint32_t direction_of(const struct wi_req *req)
 static uint32_t ready_now(int fd, uint32_t events)
 {
     struct pollfd look = {.fd = fd, .events = (short)events};
-    return poll(&look, 1, 0) > 0 ? (uint16_t)look.revents & ~(uint32_t)POLLNVAL : 0;
+    return host_poll(&look, 1, 0) > 0 ? (uint16_t)look.revents & ~(uint32_t)POLLNVAL : 0;
 }
 
 static void owe(struct fault *f, struct debt debt)
@@ -198,7 +199,7 @@ static bool is_stream(int fd)
 {
     int type = 0;
     socklen_t length = sizeof type;
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+    return host_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
 /* The length to pass on. Datagrams are let through whole: cutting one would lose its rest. */

@@ -2,9 +2,8 @@
 /* faulty -- mechanism; the contract is in faulty.h. */
 #include "support/faulty.h"
 
-#include "app/run.h"
 #include "check.h"
-#include "support/process.h"
+#include "support/host.h"
 
 static int wrap(struct wi_backend **be, void *user)
 {
@@ -16,12 +15,12 @@ int faulty_run(const struct wi_fault_plan *plan, const struct weir_opts *opts, w
 {
     struct wi_fault_plan copy = *plan;
     struct weir_opts with_sink = *opts;
-    unsigned fds = process_fds();
+    unsigned fds = host_fds();
     *lines = (struct lines){0};
     with_sink.log = lines_take;
     with_sink.log_user = lines;
-    int rc = wi_run(&with_sink, main_fn, arg, wrap, &copy);
-    CHECK_EQ(process_fds(), fds);
+    int rc = host_run(&with_sink, main_fn, arg, wrap, &copy);
+    CHECK_EQ(host_fds(), fds);
     CHECK_EQ(lines_find(lines, WEIR_LOG_WARN, "still open"), NULL);
     return rc;
 }

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "net/net.h"
+#include "support/host.h"
 #include "weir.h"
 
 enum { HOSTS_MAX = 16, ADDRS_MAX = 8, PATIENCE_S = 10 };
@@ -118,6 +119,8 @@ void names_fail(const char *name, int rc)
 
 void names_hold(const char *name)
 {
+    host_need_kernel(
+        "a lookup in a simulation takes no time while it runs, so none can be held up");
     lock();
     find_or_add(name)->held = true;
     unlock();

@@ -13,22 +13,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/sim/node.h"
 #include "check.h"
+#include "support/host.h"
 
 /* ---- runs ---- */
 
 enum { LOG_BYTES = 1 << 16, PEERS_MAX = 256 };
 
-struct peer {
-    pthread_t thread;
-    atomic_bool ended;
-    void (*fn)(void *);
-    void *arg;
-};
-
 static char log_text[LOG_BYTES];
 static size_t log_length;
-static struct peer peers[PEERS_MAX];
+static struct host_thread peers[PEERS_MAX];
 static unsigned peer_count;
 
 static void keep_line(enum weir_log_level level, const char *msg, void *user)
@@ -60,7 +55,8 @@ unsigned net_open_fds(void)
     while (readdir(dir) != NULL) // NOLINT(concurrency-mt-unsafe)
         count++;
     CHECK_EQ(closedir(dir), 0);
-    return count - 3; /* ".", ".." and the directory itself */
+    count -= 3; /* ".", ".." and the directory itself */
+    return count + (host_is_simulated() ? host_node()->fd_open : 0);
 }
 
 weir_ns net_cpu_time(void)
@@ -73,6 +69,8 @@ weir_ns net_cpu_time(void)
 void net_need_fds(unsigned want)
 {
     struct rlimit limit;
+    if (host_is_simulated())
+        return; /* a node has a million */
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     if (limit.rlim_max < want)
         SKIP("the hard limit of descriptors is too low");
@@ -81,32 +79,20 @@ void net_need_fds(unsigned want)
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-static void *run_peer(void *arg)
-{
-    struct peer *peer = arg;
-    peer->fn(peer->arg);
-    atomic_store(&peer->ended, true);
-    return NULL;
-}
-
 void net_peer(void (*fn)(void *), void *arg)
 {
     CHECK_LT(peer_count, PEERS_MAX);
-    struct peer *peer = &peers[peer_count++];
-    peer->fn = fn;
-    peer->arg = arg;
-    atomic_init(&peer->ended, false);
-    CHECK_EQ(pthread_create(&peer->thread, NULL, run_peer, peer), 0);
+    host_thread_start(&peers[peer_count++], fn, arg);
 }
 
 void net_join_peers(void)
 {
     WEIR_SHIELD(2 * PLAIN_WAIT_S * WEIR_SEC);
     for (; peer_count > 0; peer_count--) {
-        struct peer *peer = &peers[peer_count - 1];
+        struct host_thread *peer = &peers[peer_count - 1];
         while (!atomic_load(&peer->ended))
             CHECK_EQ(weir_sleep(200 * WEIR_US), 0);
-        CHECK_EQ(pthread_join(peer->thread, NULL), 0);
+        host_thread_join(peer);
     }
 }
 
@@ -121,9 +107,9 @@ int net_run_careless(const struct weir_opts *opts, weir_fn *main_fn, void *arg)
     log_length = 0;
     log_text[0] = 0;
     unsigned fds = net_open_fds();
-    int rc = weir_run(&own, main_fn, arg);
+    int rc = host_run(&own, main_fn, arg, NULL, NULL);
     while (peer_count > 0)
-        CHECK_EQ(pthread_join(peers[--peer_count].thread, NULL), 0);
+        host_thread_join(&peers[--peer_count]);
     CHECK_EQ(net_open_fds(), fds);
     return rc;
 }
@@ -146,12 +132,12 @@ int net_run(weir_fn *main_fn, void *arg)
 static bool v6_works(void)
 {
     struct weir_addr addr;
-    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    int fd = host_socket(AF_INET6, SOCK_STREAM, 0);
     if (fd < 0)
         return false;
     CHECK_EQ(weir_addr_parse(&addr, "[::1]:0", NULL), 0);
-    bool works = bind(fd, (const struct sockaddr *)addr.bytes, addr.len) == 0;
-    CHECK_EQ(close(fd), 0);
+    bool works = host_bind(fd, (const struct sockaddr *)addr.bytes, addr.len) == 0;
+    CHECK_EQ(host_close(fd), 0);
     return works;
 }
 
@@ -221,7 +207,7 @@ ssize_t net_take(int fd, void *buf, size_t len)
     size_t have = 0;
     WEIR_SHIELD(PLAIN_WAIT_S * WEIR_SEC);
     while (have < len) {
-        ssize_t got = recv(fd, (char *)buf + have, len - have, MSG_DONTWAIT);
+        ssize_t got = host_recv(fd, (char *)buf + have, len - have, MSG_DONTWAIT);
         if (got == 0)
             break;
         if (got > 0)

@@ -8,7 +8,7 @@
 
 #include "base/list.h"
 #include "check.h"
-#include "support/process.h"
+#include "support/host.h"
 #include "support/seam.h"
 
 #define PATIENCE (10 * WEIR_SEC)
@@ -34,8 +34,8 @@ static enum weir_op_verdict record(struct weir_op *op, ssize_t result, unsigned 
 
 void ops_open(const struct weir_opts *opts)
 {
-    fds_before = process_fds();
-    CHECK_EQ(weir_core_open(opts, &ops_core), 0);
+    fds_before = host_fds();
+    CHECK_EQ(host_core_open(opts, &ops_core), 0);
 }
 
 void ops_close_but(unsigned own)
@@ -43,7 +43,7 @@ void ops_close_but(unsigned own)
     stepping = true;
     CHECK_EQ(weir_core_close(ops_core), 0);
     stepping = false;
-    CHECK_EQ(process_fds(), fds_before + own);
+    CHECK_EQ(host_fds(), fds_before + own);
 }
 
 void ops_close(void)
@@ -116,10 +116,7 @@ void ops_tcp_pair(int fd[2])
 
 int ops_file(void)
 {
-    char path[] = "/tmp/weir-ops-XXXXXX";
-    int fd = mkstemp(path);
-    CHECK_GE(fd, 0);
-    CHECK_EQ(unlink(path), 0);
+    int fd = host_new_file();
     CHECK_EQ(weir_fd_attach(ops_core, fd), 0);
     return fd;
 }

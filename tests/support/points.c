@@ -18,6 +18,7 @@
 #include "check.h"
 #include "fs/fs.h"
 #include "support/dir.h"
+#include "support/host.h"
 #include "support/names.h"
 #include "task/claim.h"
 
@@ -237,7 +238,7 @@ static int wait_signal(struct cell *cell)
 static void raise_signal(struct cell *cell)
 {
     cell->fail_now = cell->has_sibling;
-    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(host_raise(SIGUSR1), 0);
     CHECK_EQ(weir_yield(), 0);
 }
 
@@ -378,7 +379,7 @@ static void read_all(struct cell *cell)
 {
     char sink[4096];
     while (cell->read < BYTES) {
-        ssize_t n = recv(cell->half.fd, sink, sizeof sink, MSG_DONTWAIT);
+        ssize_t n = host_recv(cell->half.fd, sink, sizeof sink, MSG_DONTWAIT);
         CHECK(n > 0 || (n < 0 && errno == EAGAIN));
         cell->read += n > 0 ? (size_t)n : 0;
         if (n < 0)
@@ -673,7 +674,7 @@ static enum weir_op_verdict note_end(struct weir_op *op, ssize_t result, unsigne
 
 static int take_the_place(struct cell *cell)
 {
-    CHECK_EQ(pipe2(cell->pipe, O_CLOEXEC | O_NONBLOCK), 0);
+    CHECK_EQ(host_pipe(cell->pipe, O_CLOEXEC | O_NONBLOCK), 0);
     CHECK_EQ(weir_fd_attach(weir_core_self(), cell->pipe[0]), 0);
     cell->op.fn = note_end;
     cell->op.user = cell;
@@ -711,7 +712,7 @@ static void close_file(struct cell *cell)
     while (!cell->place_is_free)
         points_turn();
     CHECK_EQ(weir_fd_close(weir_core_self(), cell->pipe[0]), 0);
-    CHECK_EQ(close(cell->pipe[1]), 0);
+    CHECK_EQ(host_close(cell->pipe[1]), 0);
     dir_remove();
 }
 

@@ -13,8 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "backend/sim/node.h"
 #include "check.h"
+#include "support/host.h"
 
 enum { PATIENCE_MS = 10000 };
 
@@ -34,7 +35,16 @@ int seam_open_fds(void)
     while (readdir(dir) != NULL)
         count++;
     (void)closedir(dir);
-    return count - 3; /* ".", ".." and the directory itself */
+    count -= 3; /* ".", ".." and the directory itself */
+    return count + (host_is_simulated() ? (int)host_node()->fd_open : 0);
+}
+
+/* Where a descriptor is kept here: those of a simulated node begin far above. */
+static unsigned slot_of(int fd)
+{
+    unsigned slot = (unsigned)(fd >= WI_SIM_FD_FIRST ? fd - WI_SIM_FD_FIRST : fd);
+    CHECK_LT(slot, SEAM_FDS_MAX);
+    return slot;
 }
 
 /* About one call in eight, so that a case of ten calls meets a fault and one of thousands ends. */
@@ -60,8 +70,12 @@ void seam_open(struct seam *s)
     enum weir_backend which = WEIR_BACKEND_EPOLL;
     if (strncmp(name, "uring", 5) == 0)
         which = WEIR_BACKEND_URING;
+    else if (strncmp(name, "sim", 3) == 0)
+        which = WEIR_BACKEND_SIM;
     else
         CHECK_EQ(strncmp(name, "epoll", 5), 0);
+    if (which == WEIR_BACKEND_SIM)
+        config.sim_node = host_node();
     if (strstr(name, "-coarse") != NULL)
         config.features_off = WEIR_CAP_PWAIT2;
     struct wi_why why;
@@ -73,9 +87,10 @@ void seam_open(struct seam *s)
 
 void seam_close(struct seam *s)
 {
-    for (int fd = 0; fd < SEAM_FDS_MAX; fd++)
-        if (s->attached[fd])
-            seam_close_fd(s, fd);
+    int first = s->be->caps.backend == WEIR_BACKEND_SIM ? WI_SIM_FD_FIRST : 0;
+    for (int i = 0; i < SEAM_FDS_MAX; i++)
+        if (s->attached[i])
+            seam_close_fd(s, first + i);
     if (s->kept_count > 0)
         (void)fprintf(stderr, "unclaimed: token %llx res %d flags %x\n",
                       (unsigned long long)s->kept[0].token, s->kept[0].res, s->kept[0].flags);
@@ -88,13 +103,16 @@ void seam_close(struct seam *s)
 
 struct wi_req seam_req(struct seam *s, enum wi_opcode opcode, int fd, void *mem, size_t len)
 {
-    CHECK_LT(fd, SEAM_FDS_MAX);
-    if (!s->attached[fd]) {
-        CHECK_EQ(s->be->ops->attach(s->be, fd, &s->word[fd]), 0);
-        s->attached[fd] = true;
+    unsigned slot = slot_of(fd);
+    if (!s->attached[slot]) {
+        CHECK_EQ(s->be->ops->attach(s->be, fd, &s->word[slot]), 0);
+        s->attached[slot] = true;
     }
-    return (struct wi_req){
-        .opcode = (uint8_t)opcode, .fd = fd, .word = s->word[fd], .mem = mem, .len = (uint32_t)len};
+    return (struct wi_req){.opcode = (uint8_t)opcode,
+                           .fd = fd,
+                           .word = s->word[slot],
+                           .mem = mem,
+                           .len = (uint32_t)len};
 }
 
 struct wi_req seam_poll(struct seam *s, int fd, unsigned events, unsigned flags)
@@ -118,12 +136,12 @@ bool seam_enter(struct seam *s, weir_ns until)
 
 static weir_ns patience(void)
 {
-    return wi_clock_now() + PATIENCE_MS * WEIR_MS;
+    return host_now() + PATIENCE_MS * WEIR_MS;
 }
 
 static void check_patience(weir_ns end)
 {
-    CHECK_LT(wi_clock_now(), end); /* nothing came for ten seconds */
+    CHECK_LT(host_now(), end); /* nothing came for ten seconds */
 }
 
 void seam_stage(struct seam *s, uint64_t token, struct wi_req req)
@@ -210,28 +228,31 @@ ssize_t seam_try(struct seam *s, struct wi_req req)
         if (result != -EAGAIN)
             return result;
         check_patience(end);
+        if (host_is_simulated())
+            host_sleep(WEIR_US); /* or nothing would ever change */
     }
 }
 
 void seam_detach(struct seam *s, int fd)
 {
-    s->be->ops->detach(s->be, fd, s->word[fd]);
-    s->attached[fd] = false;
+    unsigned slot = slot_of(fd);
+    s->be->ops->detach(s->be, fd, s->word[slot]);
+    s->attached[slot] = false;
 }
 
 void seam_close_fd(struct seam *s, int fd)
 {
-    if (s->attached[fd])
+    if (s->attached[slot_of(fd)])
         seam_detach(s, fd);
     if (fd != s->be->wake_fd)
-        CHECK_EQ(close(fd), 0);
+        CHECK_EQ(host_close(fd), 0);
 }
 
 /* ---- sockets ---- */
 
 int seam_tcp_socket(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = host_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     CHECK_GE(fd, 0);
     return fd;
 }
@@ -242,9 +263,9 @@ int seam_listener(struct sockaddr_in *address)
     socklen_t length = sizeof *address;
     *address =
         (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    CHECK_EQ(bind(fd, (struct sockaddr *)address, length), 0);
-    CHECK_EQ(listen(fd, 1024), 0);
-    CHECK_EQ(getsockname(fd, (struct sockaddr *)address, &length), 0);
+    CHECK_EQ(host_bind(fd, (struct sockaddr *)address, length), 0);
+    CHECK_EQ(host_listen(fd, 1024), 0);
+    CHECK_EQ(host_getsockname(fd, (struct sockaddr *)address, &length), 0);
     return fd;
 }
 
@@ -253,24 +274,24 @@ void seam_tcp_pair(int fd[2])
     struct sockaddr_in address;
     int listener = seam_listener(&address);
     fd[0] = seam_tcp_socket();
-    int rc = connect(fd[0], (struct sockaddr *)&address, sizeof address);
+    int rc = host_connect(fd[0], (struct sockaddr *)&address, sizeof address);
     CHECK(rc == 0 || errno == EINPROGRESS);
     seam_wait_readable(listener);
-    fd[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd[1] = host_accept(listener, SOCK_NONBLOCK | SOCK_CLOEXEC);
     CHECK_GE(fd[1], 0);
-    CHECK_EQ(close(listener), 0);
+    CHECK_EQ(host_close(listener), 0);
 }
 
 void seam_unix_pair(int fd[2])
 {
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+    CHECK_EQ(host_socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
 }
 
 static void wait_for(int fd, short events)
 {
     struct pollfd look = {.fd = fd, .events = events};
     int rc;
-    while ((rc = poll(&look, 1, PATIENCE_MS)) < 0 && errno == EINTR)
+    while ((rc = host_poll(&look, 1, PATIENCE_MS)) < 0 && errno == EINTR)
         ;
     CHECK_EQ(rc, 1);
 }
@@ -284,7 +305,8 @@ void seam_write(int fd, const void *data, size_t len)
 {
     for (size_t done = 0; done < len;) {
         wait_for(fd, POLLOUT);
-        ssize_t n = send(fd, (const char *)data + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            host_send(fd, (const char *)data + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
         CHECK(n >= 0 || errno == EAGAIN);
         done += n > 0 ? (size_t)n : 0;
     }
@@ -295,7 +317,7 @@ size_t seam_read(int fd, void *data, size_t len)
     size_t done = 0;
     while (done < len) {
         wait_for(fd, POLLIN);
-        ssize_t n = recv(fd, (char *)data + done, len - done, MSG_DONTWAIT);
+        ssize_t n = host_recv(fd, (char *)data + done, len - done, MSG_DONTWAIT);
         CHECK(n >= 0 || errno == EAGAIN);
         if (n == 0)
             break;

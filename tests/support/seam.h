@@ -3,7 +3,8 @@
  * seam -- what tests of the seam share: a backend to try it on, sockets, waiting for one token.
  *
  * WEIR_SEAM names the backend: epoll (also if it is not set), epoll-coarse (no nanosecond waits),
- * uring, or one of them with "-faults-N" behind it: in the decorator of fault.h with the seed N.
+ * uring, sim (on the node of host.h), or one of them with "-faults-N" behind it: in the decorator of
+ * fault.h with the seed N.
  *
  * Completions that nobody asked for yet are kept. Whatever the contract lets a backend do (refuse,
  * return early, be interrupted) the helpers live with; nothing at all for ten seconds fails.
@@ -23,8 +24,8 @@ struct seam {
     struct wi_backend *be;
     struct wi_cqe kept[SEAM_KEPT_MAX];
     unsigned kept_count;
-    unsigned batch; /* `max` of each enter; the tests may lower it */
-    void *word[SEAM_FDS_MAX];
+    unsigned batch;           /* `max` of each enter; the tests may lower it */
+    void *word[SEAM_FDS_MAX]; /* by descriptor, or less the first one of a simulated node */
     bool attached[SEAM_FDS_MAX];
     int fds; /* open before the backend was */
     bool faults;

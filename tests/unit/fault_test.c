@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/seam.h"
 
 static struct seam seam;
@@ -93,7 +94,7 @@ static void armed_pair(int fd[2])
 static void close_pair(int fd[2])
 {
     (void)seam_stop(s, token(9));
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
 }
 
 CASE(a_staged_receive_cut_short_is_followed_by_readiness)
@@ -125,7 +126,7 @@ CASE(a_tried_message_is_cut_within_its_first_piece)
     CHECK_GT(sent, 0);
     CHECK_LT(sent, 4);
     CHECK_EQ(s->be->ops->try(s->be, &req), 8);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     close_after_one(WI_FAULT_SHORT);
 }
 
@@ -159,7 +160,7 @@ CASE(denied_readiness_ends_a_oneshot_poll_once)
     CHECK_EQ(seam_end(s, token(1)) & POLLIN, POLLIN);
     CHECK(!seam_has(s, token(1)));
     CHECK(!seam_has(s, token(1) | WI_TOKEN_CANCEL));
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     close_after_one(WI_FAULT_AGAIN);
 }
 
@@ -172,7 +173,7 @@ CASE(an_empty_descriptor_offers_nothing_to_deny)
     struct wi_req recv = seam_req(s, WI_OP_RECV, fd[0], data, 8);
     CHECK_EQ(s->be->ops->try(s->be, &recv), -EAGAIN);
     CHECK_EQ(s->counts.offered[WI_FAULT_AGAIN], 0);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -191,7 +192,7 @@ CASE(fails_chosen_requests_and_no_others)
     CHECK_EQ(s->be->ops->try(s->be, &recv), -ECONNRESET);
     CHECK_EQ(seam_try(s, seam_req(s, WI_OP_SEND, fd[0], data, 8)), 8);
     CHECK_EQ(s->counts.injected[WI_FAULT_ERROR], 2);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -203,7 +204,7 @@ CASE(fails_control_calls_but_never_a_close)
     open_with(plan);
     struct wi_ctl make = {.what = WI_CTL_SOCKET, .a = AF_UNIX, .b = SOCK_STREAM};
     CHECK_EQ(s->be->ops->ctl(s->be, &make), -EMFILE);
-    struct wi_ctl leave = {.what = WI_CTL_CLOSE, .fd = dup(STDERR_FILENO)};
+    struct wi_ctl leave = {.what = WI_CTL_CLOSE, .fd = host_dup(STDERR_FILENO)};
     CHECK_EQ(s->be->ops->ctl(s->be, &leave), 0);
     CHECK_EQ(s->counts.injected[WI_FAULT_CTL], 1);
     seam_close(s);
@@ -272,26 +273,26 @@ CASE(an_ended_multishot_is_really_over_and_loses_nothing)
     seam_stage(s, token(1), accept);
     for (int i = 0; i < 2; i++) {
         client[i] = seam_tcp_socket();
-        (void)connect(client[i], (struct sockaddr *)&address, sizeof address);
+        (void)host_connect(client[i], (struct sockaddr *)&address, sizeof address);
     }
     for (bool more = true; more; accepted++) {
         struct wi_cqe cqe = seam_next(s, token(1));
         more = cqe.flags & WI_CQE_MORE;
         CHECK_GE(cqe.res, 0);
-        CHECK_EQ(close(cqe.res), 0);
+        CHECK_EQ(host_close(cqe.res), 0);
     }
     CHECK(accepted == 1 || accepted == 2);
     client[2] = seam_tcp_socket();
-    (void)connect(client[2], (struct sockaddr *)&address, sizeof address);
+    (void)host_connect(client[2], (struct sockaddr *)&address, sizeof address);
     seam_wait_readable(listener);
     CHECK(!seam_has(s, token(1)));
     CHECK(!seam_has(s, token(1) | WI_TOKEN_CANCEL));
     seam_stage(s, token(1), accept);
     for (; accepted < 3; accepted++)
-        CHECK_EQ(close(seam_next(s, token(1)).res), 0);
+        CHECK_EQ(host_close(seam_next(s, token(1)).res), 0);
     (void)seam_stop(s, token(1));
     for (int i = 0; i < 3; i++)
-        CHECK_EQ(close(client[i]), 0);
+        CHECK_EQ(host_close(client[i]), 0);
     close_after_one(WI_FAULT_MULTIEND);
 }
 
@@ -369,7 +370,7 @@ CASE(a_receive_finds_the_area_full_when_it_is_staged)
     check_data(seam_next(s, token(1)), 'a', WI_CQE_MORE);
     CHECK_EQ(seam_stop(s, token(1)), -ECANCELED);
     seam_detach(s, fd[0]);
-    CHECK_EQ(close(fd[0]) | close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[0]) | host_close(fd[1]), 0);
     close_after_one(WI_FAULT_NOBUFS);
 }
 
@@ -391,7 +392,7 @@ CASE(a_receive_finds_the_area_full_behind_its_data)
     CHECK_EQ(read(fd[0], &byte, 1), 1);
     CHECK_EQ(byte, 'b');
     seam_detach(s, fd[0]);
-    CHECK_EQ(close(fd[0]) | close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[0]) | host_close(fd[1]), 0);
     close_after_one(WI_FAULT_NOBUFS);
 }
 
@@ -414,6 +415,6 @@ CASE(data_that_wins_over_the_cancel_is_the_last_completion)
     CHECK_EQ(seam_end(s, token(1) | WI_TOKEN_CANCEL), 0);
     CHECK(!seam_has(s, token(1)));
     seam_detach(s, fd[0]);
-    CHECK_EQ(close(fd[0]) | close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[0]) | host_close(fd[1]), 0);
     close_after_one(WI_FAULT_LATEDATA);
 }

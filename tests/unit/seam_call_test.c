@@ -17,6 +17,7 @@
 #include "backend/work.h"
 #include "base/list.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/process.h"
 #include "support/seam.h"
 
@@ -198,7 +199,7 @@ CASE(calls_do_not_hold_up_descriptors)
     CHECK_EQ(sem_post(&slow->may_end), 0);
     CHECK_EQ(end_of(1), 1);
     release(slow);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close_fd(&seam, fd[0]);
     close_seam();
 }

@@ -8,17 +8,14 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "support/host.h"
 #include "support/seam.h"
 
 static struct seam s;
 
 static int make_file(void)
 {
-    char path[] = "/tmp/weir-seam-XXXXXX";
-    int fd = mkstemp(path);
-    CHECK_GE(fd, 0);
-    CHECK_EQ(unlink(path), 0);
-    return fd;
+    return host_new_file();
 }
 
 static struct wi_req on_file(enum wi_opcode opcode, int fd, void *mem, uint32_t len, uint64_t off)
@@ -57,7 +54,7 @@ CASE(seam_file_is_written_synced_and_read_at_its_place)
     CHECK_STR_EQ(buf, "eir");
     seam_stage(&s, wi_token(1, 1), on_file(WI_OP_READ, -1, buf, 8, 4));
     CHECK_EQ(seam_end(&s, wi_token(1, 1)), -EBADF);
-    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(host_close(fd), 0);
     seam_close(&s);
 }
 
@@ -76,7 +73,7 @@ CASE(seam_chain_runs_in_order)
     CHECK_EQ(seam_end(&s, wi_token(12, 1)), 0);
     CHECK_EQ(seam_end(&s, wi_token(13, 1)), 4);
     CHECK_EQ(memcmp(buf, "axyd", 4), 0);
-    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(host_close(fd), 0);
     seam_close(&s);
 }
 
@@ -100,7 +97,7 @@ CASE(seam_chain_ends_behind_what_did_not_succeed_in_full)
     CHECK_EQ(seam_end(&s, wi_token(10, 1)), 4);
     CHECK_EQ(seam_end(&s, wi_token(11, 1)), 4);
     CHECK_EQ(seam_end(&s, wi_token(12, 1)), -ECANCELED);
-    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(host_close(fd), 0);
     seam_close(&s);
 }
 
@@ -131,12 +128,13 @@ CASE(seam_chain_is_cancelled_where_it_waits)
     CHECK_EQ(seam_stop(&s, wi_token(10, 1)), -ECANCELED);
     CHECK_EQ(seam_end(&s, wi_token(11, 1)), -ECANCELED);
     seam_close_fd(&s, fd[0]);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(&s);
 }
 
 CASE(seam_adopt_says_what_a_descriptor_is)
 {
+    host_need_kernel("a simulation has no pipes");
     int fd[2], ends[2];
     seam_open(&s);
     int file = make_file();
@@ -148,10 +146,12 @@ CASE(seam_adopt_says_what_a_descriptor_is)
     CHECK_EQ(s.be->ops->ctl(s.be, &ctl), WI_FD_AWAITED);
     ctl.fd = fd[0];
     CHECK_EQ(s.be->ops->ctl(s.be, &ctl), WI_FD_SOCKET | WI_FD_AWAITED);
-    CHECK_NE(fcntl(fd[0], F_GETFL) & O_NONBLOCK, 0);
-    CHECK_EQ(fcntl(fd[1], F_GETFL) & O_NONBLOCK, 0);
+    CHECK_NE(host_fcntl(fd[0], F_GETFL) & O_NONBLOCK, 0);
+    CHECK_EQ(host_fcntl(fd[1], F_GETFL) & O_NONBLOCK, 0);
     ctl.fd = 999;
     CHECK_EQ(s.be->ops->ctl(s.be, &ctl), -EBADF);
-    CHECK_EQ(close(file) + close(ends[0]) + close(ends[1]) + close(fd[0]) + close(fd[1]), 0);
+    CHECK_EQ(host_close(file) + host_close(ends[0]) + host_close(ends[1]) + host_close(fd[0]) +
+                 host_close(fd[1]),
+             0);
     seam_close(&s);
 }

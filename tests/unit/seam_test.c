@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/seam.h"
 
 /* Cases are processes of their own, so one seam each. */
@@ -83,7 +83,7 @@ CASE(staged_memory_is_untouched_before_the_next_enter)
     CHECK_EQ(s->kept_count, 0);
     CHECK_EQ(seam_end(s, token(1)), 1);
     CHECK_EQ(data[0], 'a');
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -101,8 +101,8 @@ CASE(what_was_staged_completes_once_and_what_was_refused_never)
         expected += taken[i] = rc == 0;
     }
     CHECK_GT(expected, 0);
-    for (weir_ns end = wi_clock_now() + 10 * WEIR_SEC; got < expected; s->kept_count = 0) {
-        CHECK_LT(wi_clock_now(), end);
+    for (weir_ns end = host_now() + 10 * WEIR_SEC; got < expected; s->kept_count = 0) {
+        CHECK_LT(host_now(), end);
         (void)seam_enter(s, end);
         for (unsigned i = 0; i < s->kept_count; i++, got++) {
             CHECK_EQ(s->kept[i].res, 0);
@@ -125,8 +125,8 @@ CASE(a_bad_descriptor_shows_as_a_completion)
     struct iovec piece = {&byte, 1};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
     seam_open(s);
-    int fd = dup(STDERR_FILENO);
-    CHECK_EQ(close(fd), 0);
+    int fd = host_dup(STDERR_FILENO);
+    CHECK_EQ(host_close(fd), 0);
     for (unsigned i = 0; i < sizeof opcodes / sizeof opcodes[0]; i++) {
         bool connects = opcodes[i] == WI_OP_CONNECT;
         void *mem = connects ? (void *)&address : &byte;
@@ -152,7 +152,7 @@ CASE(only_multi_requests_promise_more)
     CHECK_EQ(cqe.res & POLLIN, POLLIN);
     CHECK_EQ(cqe.flags, 0);
     CHECK(!seam_has(s, token(1)));
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -161,8 +161,8 @@ CASE(only_multi_requests_promise_more)
 static void check_accepted(int fd)
 {
     CHECK_GE(fd, 0);
-    CHECK_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
-    CHECK_EQ(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    CHECK_EQ(host_fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    CHECK_EQ(host_fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 }
 
 CASE(accept_gives_a_descriptor_nonblocking_and_close_on_exec)
@@ -175,11 +175,11 @@ CASE(accept_gives_a_descriptor_nonblocking_and_close_on_exec)
         struct wi_req accept = seam_req(s, WI_OP_ACCEPT, listener, NULL, 0);
         if (!tried)
             seam_stage(s, token(1), accept);
-        (void)connect(client, (struct sockaddr *)&address, sizeof address);
+        (void)host_connect(client, (struct sockaddr *)&address, sizeof address);
         int fd = tried ? (int)seam_try(s, accept) : seam_end(s, token(1));
         check_accepted(fd);
-        CHECK_EQ(close(fd), 0);
-        CHECK_EQ(close(client), 0);
+        CHECK_EQ(host_close(fd), 0);
+        CHECK_EQ(host_close(client), 0);
     }
     seam_close_fd(s, listener);
     seam_close(s);
@@ -196,7 +196,7 @@ static void accept_numbered(uint64_t id, struct wi_req accept, unsigned count)
         CHECK_EQ(seam_read(cqe.res, &number, 1), 1);
         CHECK(!seen[number]);
         seen[number] = true;
-        CHECK_EQ(close(cqe.res), 0);
+        CHECK_EQ(host_close(cqe.res), 0);
         if ((cqe.flags & WI_CQE_MORE) == 0)
             seam_stage(s, id, accept);
     }
@@ -207,7 +207,7 @@ static void connect_numbered(const struct sockaddr_in *address, int *client, uns
     for (unsigned i = 0; i < count; i++) {
         unsigned char number = (unsigned char)i;
         client[i] = seam_tcp_socket();
-        (void)connect(client[i], (const struct sockaddr *)address, sizeof *address);
+        (void)host_connect(client[i], (const struct sockaddr *)address, sizeof *address);
         seam_write(client[i], &number, 1);
     }
 }
@@ -229,7 +229,7 @@ static void accept_each_once(unsigned batch)
     connect_numbered(&address, client + COUNT, COUNT); /* and after */
     accept_numbered(token(1), accept, COUNT);
     for (unsigned i = 0; i < 2 * COUNT; i++)
-        CHECK_EQ(close(client[i]), 0);
+        CHECK_EQ(host_close(client[i]), 0);
     CHECK_EQ(seam_stop(s, token(1)), -ECANCELED);
     seam_close(s);
 }
@@ -251,8 +251,8 @@ CASE(connect_completes_when_connected)
     int listener = seam_listener(&address), fd = seam_tcp_socket();
     seam_stage(s, token(1), seam_req(s, WI_OP_CONNECT, fd, &address, sizeof address));
     CHECK_EQ(seam_end(s, token(1)), 0);
-    CHECK_EQ(send(fd, "x", 1, MSG_NOSIGNAL), 1);
-    CHECK_EQ(close(listener), 0);
+    CHECK_EQ(host_send(fd, "x", 1, MSG_NOSIGNAL), 1);
+    CHECK_EQ(host_close(listener), 0);
     seam_close(s);
 }
 
@@ -261,7 +261,7 @@ CASE(connect_tells_that_it_was_refused)
     struct sockaddr_in address;
     seam_open(s);
     int listener = seam_listener(&address), fd = seam_tcp_socket();
-    CHECK_EQ(close(listener), 0);
+    CHECK_EQ(host_close(listener), 0);
     seam_stage(s, token(1), seam_req(s, WI_OP_CONNECT, fd, &address, sizeof address));
     CHECK_EQ(seam_end(s, token(1)), -ECONNREFUSED);
     seam_close(s);
@@ -275,17 +275,17 @@ CASE(tried_connect_goes_on_and_a_poll_tells_its_end)
         int listener = seam_listener(&address), fd = seam_tcp_socket(), error = 0;
         socklen_t length = sizeof error;
         if (refused)
-            CHECK_EQ(close(listener), 0);
+            CHECK_EQ(host_close(listener), 0);
         struct wi_req req = seam_req(s, WI_OP_CONNECT, fd, &address, sizeof address);
         ssize_t result = s->be->ops->try(s->be, &req);
         CHECK(result == 0 || result == -EINPROGRESS || result == -ECONNREFUSED);
         seam_stage(s, token(1), seam_poll(s, fd, POLLOUT, 0));
         await_events(seam_poll(s, fd, POLLOUT, 0), token(1), POLLOUT);
-        CHECK_EQ(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+        CHECK_EQ(host_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
         CHECK_EQ(error, refused && result == -EINPROGRESS ? ECONNREFUSED : 0);
         seam_close_fd(s, fd);
         if (!refused)
-            CHECK_EQ(close(listener), 0);
+            CHECK_EQ(host_close(listener), 0);
     }
     seam_close(s);
 }
@@ -301,7 +301,7 @@ CASE(receive_gives_bytes_then_the_end)
     seam_write(fd[1], "hello", 5);
     CHECK_EQ(receive_all(fd[0], token(1), data, 5), 5);
     CHECK_STR_EQ(data, "hello");
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     CHECK_EQ(receive_all(fd[0], token(1), data, sizeof data), 0);
     seam_close(s);
 }
@@ -320,7 +320,7 @@ CASE(receive_waits_for_bytes_that_come_later)
         CHECK_EQ(seam_end(s, token(1)), 1);
         CHECK_EQ(data[0], c);
     }
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -337,8 +337,8 @@ CASE(receive_tells_a_reset)
             seam_stage(s, token(1), seam_req(s, WI_OP_RECV, fd[0], &byte, 1));
         if (armed)
             CHECK(!seam_has(s, token(1)));
-        CHECK_EQ(setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
-        CHECK_EQ(close(fd[1]), 0);
+        CHECK_EQ(host_setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+        CHECK_EQ(host_close(fd[1]), 0);
         if (!armed)
             seam_stage(s, token(1), seam_req(s, WI_OP_RECV, fd[0], &byte, 1));
         CHECK_EQ(seam_end(s, token(1)), -ECONNRESET);
@@ -397,7 +397,7 @@ CASE(receives_into_the_area_bring_every_byte_in_its_order)
             seam_write(fd[1], part, len);
             sent += len;
             if (sent == TOTAL)
-                CHECK_EQ(shutdown(fd[1], SHUT_WR), 0);
+                CHECK_EQ(host_shutdown(fd[1], SHUT_WR), 0);
         }
         struct wi_cqe cqe = seam_next(s, token(1));
         CHECK(cqe.res >= 0 || cqe.res == -ENOBUFS);
@@ -409,7 +409,7 @@ CASE(receives_into_the_area_bring_every_byte_in_its_order)
     }
     CHECK_EQ(got, TOTAL);
     seam_close_fd(s, fd[0]);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -438,12 +438,12 @@ CASE(a_cancelled_receive_into_the_area_loses_no_byte)
         }
         (void)seam_end(s, token(1) | WI_TOKEN_CANCEL);
         char left;
-        while (recv(fd[0], &left, 1, MSG_DONTWAIT) == 1)
+        while (host_recv(fd[0], &left, 1, MSG_DONTWAIT) == 1)
             CHECK_EQ(left, pattern_at(got++));
         CHECK_EQ(got, sent);
     }
     seam_close_fd(s, fd[0]);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -464,7 +464,7 @@ CASE(several_receives_on_one_descriptor_all_complete)
         sum += data[i];
     }
     CHECK_EQ(sum, COUNT * (COUNT - 1) / 2);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -480,7 +480,7 @@ CASE(sendmsg_gathers_its_pieces)
     CHECK_EQ(seam_end(s, token(1)), 6);
     CHECK_EQ(seam_read(fd[1], data, 6), 6);
     CHECK_STR_EQ(data, "abcdef");
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -490,11 +490,10 @@ struct reader {
     unsigned char *data;
 };
 
-static void *read_all(void *arg)
+static void read_all(void *arg)
 {
     struct reader *reader = arg;
     reader->got = seam_read(reader->fd, reader->data, reader->len);
-    return NULL;
 }
 
 /* A send may be short even when it asked for everything, so its user goes on with the rest. */
@@ -503,13 +502,13 @@ static void send_to_a_slow_reader(unsigned msg_flags, enum wi_opcode opcode)
     enum { SIZE = 1 << 20 };
     static unsigned char out[SIZE], in[SIZE];
     int fd[2], small = 4096;
-    pthread_t thread;
+    struct host_thread thread;
     seam_open(s);
     seam_tcp_pair(fd);
-    CHECK_EQ(setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    CHECK_EQ(host_setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
     fill(out, SIZE, 1);
     struct reader reader = {.fd = fd[1], .len = SIZE, .data = in};
-    CHECK_EQ(pthread_create(&thread, NULL, read_all, &reader), 0);
+    host_thread_start(&thread, read_all, &reader);
     for (size_t done = 0; done < SIZE;) {
         struct iovec piece = {out + done, SIZE - done};
         struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
@@ -524,10 +523,10 @@ static void send_to_a_slow_reader(unsigned msg_flags, enum wi_opcode opcode)
             CHECK_EQ(res, SIZE);
         done += (size_t)res;
     }
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    host_thread_join(&thread);
     CHECK_EQ(reader.got, SIZE);
     CHECK_EQ(memcmp(in, out, SIZE), 0);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -556,7 +555,7 @@ CASE(send_to_a_closed_peer_is_an_error_without_a_signal)
     CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
     seam_open(s);
     seam_unix_pair(fd);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     struct wi_req send = seam_req(s, WI_OP_SEND, fd[0], &byte, 1);
     struct wi_req sendmsg = seam_req(s, WI_OP_SENDMSG, fd[0], &message, 0);
     struct wi_req sendall = send;
@@ -590,11 +589,12 @@ CASE(try_never_waits)
     ssize_t sent;
     struct wi_req send = seam_req(s, WI_OP_SEND, fd[0], large, sizeof large);
     while ((sent = s->be->ops->try(s->be, &send)) > 0 || s->faults) {
-        if (sent == -EAGAIN && poll(&(struct pollfd){.fd = fd[0], .events = POLLOUT}, 1, 0) == 0)
+        if (sent == -EAGAIN &&
+            host_poll(&(struct pollfd){.fd = fd[0], .events = POLLOUT}, 1, 0) == 0)
             break;
     }
     CHECK_EQ(sent, -EAGAIN);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -613,12 +613,12 @@ CASE(poll_reports_a_state_that_holds_when_staged)
         CHECK_EQ(seam_end(s, token(1)) & POLLIN, POLLIN);
     }
     /* And not when it holds no longer, even if the backend was not told. */
-    CHECK_EQ(recv(fd[0], data, sizeof data, 0), 1);
+    CHECK_EQ(host_recv(fd[0], data, sizeof data, 0), 1);
     seam_stage(s, token(1), seam_poll(s, fd[0], POLLIN, 0));
     CHECK(!seam_has(s, token(1)));
     seam_write(fd[1], "y", 1);
     CHECK_EQ(seam_end(s, token(1)) & POLLIN, POLLIN);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -636,7 +636,7 @@ CASE(an_attempt_in_one_direction_says_nothing_of_the_other)
         seam_stage(s, token(2), seam_req(s, WI_OP_SEND, fd[0], data, 1));
         CHECK_EQ(seam_end(s, token(2)), 1);
     }
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -658,7 +658,7 @@ CASE(multishot_poll_reports_every_edge)
         if ((seam_next(s, token(1)).flags & WI_CQE_MORE) == 0)
             seam_stage(s, token(1), poll);
     (void)seam_stop(s, token(1));
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -679,7 +679,7 @@ CASE(poll_tells_data_and_fin_of_one_batch)
         if (armed)
             seam_stage(s, token(1), poll);
         seam_write(fd[1], "data", 4);
-        CHECK_EQ(close(fd[1]), 0);
+        CHECK_EQ(host_close(fd[1]), 0);
         if (!armed)
             seam_stage(s, token(1), poll);
         await_events(poll, token(1), POLLIN | POLLRDHUP);
@@ -703,8 +703,8 @@ CASE(poll_reports_a_reset_unasked)
     seam_tcp_pair(fd);
     seam_stage(s, token(1), seam_poll(s, fd[0], POLLIN, 0));
     CHECK(!seam_has(s, token(1)));
-    CHECK_EQ(setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     int events = seam_end(s, token(1));
     CHECK_EQ(events & (POLLERR | POLLHUP), POLLERR | POLLHUP);
     seam_close(s);
@@ -720,7 +720,7 @@ CASE(poll_tells_when_there_is_room_to_send)
     seam_stage(s, token(1), poll);
     await_events(poll, token(1), POLLOUT);
     size_t sent = 0, got = 0;
-    for (ssize_t n; (n = send(fd[0], data, sizeof data, MSG_NOSIGNAL)) > 0; sent += (size_t)n)
+    for (ssize_t n; (n = host_send(fd[0], data, sizeof data, MSG_NOSIGNAL)) > 0; sent += (size_t)n)
         ;
     while (seam_has(s, token(1)))
         if ((seam_next(s, token(1)).flags & WI_CQE_MORE) == 0)
@@ -729,7 +729,7 @@ CASE(poll_tells_when_there_is_room_to_send)
         got += seam_read(fd[1], data, sent - got < sizeof data ? sent - got : sizeof data);
     await_events(poll, token(1), POLLOUT);
     (void)seam_stop(s, token(1));
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -757,7 +757,7 @@ CASE(no_edge_is_lost_when_one_completion_fits)
     }
     for (uint32_t i = 0; i < COUNT; i++) {
         (void)seam_stop(s, token(i));
-        CHECK_EQ(close(fd[i][1]), 0);
+        CHECK_EQ(host_close(fd[i][1]), 0);
     }
     seam_close(s);
 }
@@ -770,7 +770,7 @@ struct writer {
     size_t len;
 };
 
-static void *write_in_pieces(void *arg)
+static void write_in_pieces(void *arg)
 {
     struct writer *writer = arg;
     unsigned piece = 1;
@@ -781,10 +781,9 @@ static void *write_in_pieces(void *arg)
             n = writer->len - done;
         seam_write(writer->fd, writer->data + done, n);
         if ((piece >> 8) % 4 == 0)
-            (void)sched_yield();
+            host_yield();
     }
-    CHECK_EQ(shutdown(writer->fd, SHUT_WR), 0);
-    return NULL;
+    CHECK_EQ(host_shutdown(writer->fd, SHUT_WR), 0);
 }
 
 CASE(remembered_readiness_misses_nothing)
@@ -792,14 +791,14 @@ CASE(remembered_readiness_misses_nothing)
     enum { SIZE = 4 << 20, PIECE = 2048 };
     static unsigned char out[SIZE], in[SIZE + PIECE];
     int fd[2];
-    pthread_t thread;
+    struct host_thread thread;
     seam_open(s);
     seam_tcp_pair(fd);
     fill(out, SIZE, 2);
     struct writer writer = {.fd = fd[1], .data = out, .len = SIZE};
     struct wi_req poll = seam_poll(s, fd[0], POLLIN | POLLRDHUP, WI_REQ_MULTI);
     seam_stage(s, token(1), poll);
-    CHECK_EQ(pthread_create(&thread, NULL, write_in_pieces, &writer), 0);
+    host_thread_start(&thread, write_in_pieces, &writer);
     size_t got = 0;
     bool ready = false, fin = false;
     for (;;) {
@@ -822,7 +821,7 @@ CASE(remembered_readiness_misses_nothing)
     CHECK_EQ(got, SIZE);
     CHECK_EQ(memcmp(in, out, SIZE), 0);
     (void)seam_stop(s, token(1));
-    CHECK_EQ(pthread_join(thread, NULL), 0);
-    CHECK_EQ(close(fd[1]), 0);
+    host_thread_join(&thread);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }

@@ -26,8 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "check.h"
+#include "support/host.h"
 #include "support/seam.h"
 
 static struct seam seam;
@@ -78,7 +78,7 @@ CASE(cancelled_requests_end_and_the_cancel_completes_too)
         CHECK_EQ(seam_end(s, token(i)), -ECANCELED);
         CHECK_EQ(seam_end(s, token(i) | WI_TOKEN_CANCEL), 0);
     }
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -107,7 +107,7 @@ CASE(cancel_hits_its_own_generation_only)
     CHECK_EQ(seam_end(s, wi_token(3, 1) | WI_TOKEN_CANCEL), -ENOENT);
     CHECK(!seam_has(s, wi_token(3, 2)));
     CHECK_EQ(seam_stop(s, wi_token(3, 2)), -ECANCELED);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -121,7 +121,7 @@ CASE(cancel_staged_beside_its_target_ends_it)
     seam_cancel(s, token(1));
     CHECK_EQ(seam_end(s, token(1)), -ECANCELED);
     CHECK_EQ(seam_end(s, token(1) | WI_TOKEN_CANCEL), 0);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -153,7 +153,7 @@ CASE(cancelled_receive_loses_no_byte)
             CHECK_EQ(seam_try(s, recv), 1);
         CHECK_EQ(data[0], sent);
     }
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -172,9 +172,9 @@ CASE(cancelled_send_tells_how_much_has_left)
     CHECK(s->faults || !over); /* a send that was cut is over */
     int sent = seam_stop(s, token(1));
     CHECK_GT(sent, 0);
-    CHECK_EQ(shutdown(fd[0], SHUT_WR), 0);
+    CHECK_EQ(host_shutdown(fd[0], SHUT_WR), 0);
     CHECK_EQ(seam_read(fd[1], data, SIZE), (size_t)sent);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -194,7 +194,7 @@ CASE(cancel_storm_ends_everybody)
         CHECK_EQ(seam_end(s, token(i)), -ECANCELED);
         CHECK_EQ(seam_end(s, token(i) | WI_TOKEN_CANCEL), 0);
     }
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -209,13 +209,13 @@ CASE(enter_never_returns_before_its_instant)
     arm_wake(token(1));
     CHECK(!seam_has(s, token(1)));
     for (int round = 0; round < 20; round++) {
-        weir_ns until = wi_clock_now() + spans[round % 8];
+        weir_ns until = host_now() + spans[round % 8];
         int got = -1;
         while (got < 0) {
             got = s->be->ops->enter(s->be, until, s->kept, s->batch);
             CHECK(got == 0 || (s->faults && got < 0));
             if (!s->faults)
-                CHECK_GE(wi_clock_now(), until);
+                CHECK_GE(host_now(), until);
         }
     }
     (void)seam_stop(s, token(1));
@@ -234,7 +234,7 @@ CASE(completions_at_hand_are_not_waited_for)
         CHECK_EQ(seam_end(s, token(i)), 0);
     }
     CHECK_EQ(seam_stop(s, token(1)), -ECANCELED);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -257,7 +257,7 @@ CASE(descriptors_are_served_beside_endless_local_work)
     }
     CHECK(served);
     CHECK_EQ(seam_end(s, token(1)), 1);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -329,6 +329,7 @@ static void *pester(void *arg)
 /* EX12. */
 CASE(signals_interrupt_an_enter_and_lose_nothing)
 {
+    host_need_kernel("a simulation has no handlers");
     int fd[2];
     char byte;
     struct pest pest = {.victim = pthread_self()};
@@ -340,14 +341,14 @@ CASE(signals_interrupt_an_enter_and_lose_nothing)
     CHECK_EQ(pthread_create(&thread, NULL, pester, &pest), 0);
     for (int i = 0; i < 200; i++) {
         seam_stage(s, token(1), seam_req(s, WI_OP_RECV, fd[0], &byte, 1));
-        (void)seam_enter(s, wi_clock_now() + 100 * WEIR_US);
-        CHECK_EQ(send(fd[1], "x", 1, MSG_NOSIGNAL), 1);
+        (void)seam_enter(s, host_now() + 100 * WEIR_US);
+        CHECK_EQ(host_send(fd[1], "x", 1, MSG_NOSIGNAL), 1);
         CHECK_EQ(seam_end(s, token(1)), 1);
     }
     atomic_store(&pest.stop, true);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_GT(atomic_load(&pest.hits), 0);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -358,10 +359,10 @@ CASE(wake_before_an_enter_is_kept)
     seam_open(s);
     arm_wake(token(1));
     for (int i = 0; i < 50; i++) {
-        weir_ns start = wi_clock_now();
+        weir_ns start = host_now();
         s->be->ops->wake(s->be);
         (void)seam_enter(s, start + 10 * WEIR_SEC);
-        CHECK_LT(wi_clock_now(), start + 9 * WEIR_SEC);
+        CHECK_LT(host_now(), start + 9 * WEIR_SEC);
         rearm_wake(token(1));
     }
     (void)seam_stop(s, token(1));
@@ -397,41 +398,39 @@ struct waker {
     struct wi_backend *be;
     atomic_int round;
     int rounds;
-    sem_t seen;
+    atomic_int seen;
 };
 
-static void *wake_each_round(void *arg)
+static void wake_each_round(void *arg)
 {
     struct waker *waker = arg;
     for (int i = 1; i <= waker->rounds; i++) {
         atomic_store(&waker->round, i);
         waker->be->ops->wake(waker->be);
-        while (sem_wait(&waker->seen) < 0)
-            ;
+        while (atomic_load(&waker->seen) < i)
+            host_yield();
     }
-    return NULL;
 }
 
 /* EX3, EX7: the other thread waits until each of its wake-ups was seen, so one that is lost stops
  * both. */
 CASE(wake_from_another_thread_is_never_lost)
 {
-    pthread_t thread;
+    struct host_thread thread;
     seam_open(s);
     struct waker waker = {.be = s->be, .rounds = s->faults ? 10000 : 100000};
     arm_wake(token(1));
-    CHECK_EQ(sem_init(&waker.seen, 0, 0), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, wake_each_round, &waker), 0);
+    host_thread_start(&thread, wake_each_round, &waker);
     for (int i = 1; i <= waker.rounds; i++) {
         while (atomic_load(&waker.round) < i) {
-            weir_ns end = wi_clock_now() + 10 * WEIR_SEC;
+            weir_ns end = host_now() + 10 * WEIR_SEC;
             (void)seam_enter(s, end);
-            CHECK_LT(wi_clock_now(), end);
+            CHECK_LT(host_now(), end);
             rearm_wake(token(1));
         }
-        CHECK_EQ(sem_post(&waker.seen), 0);
+        atomic_store(&waker.seen, i);
     }
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    host_thread_join(&thread);
     (void)seam_stop(s, token(1));
     seam_close(s);
 }
@@ -452,8 +451,8 @@ CASE(control_calls_make_and_name_sockets)
     want.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     seam_open(s);
     int fd = ctl(WI_CTL_SOCKET, -1, AF_INET, SOCK_STREAM, 0, NULL, 0);
-    CHECK_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
-    CHECK_EQ(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    CHECK_EQ(host_fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    CHECK_EQ(host_fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     CHECK_EQ(ctl(WI_CTL_SETOPT, fd, SOL_SOCKET, SO_REUSEADDR, 0, &one, sizeof one), 0);
     CHECK_EQ(ctl(WI_CTL_GETOPT, fd, SOL_SOCKET, SO_REUSEADDR, 0, &value, sizeof value), 4);
     CHECK_EQ(value, 1);
@@ -480,8 +479,8 @@ CASE(control_calls_shut_down_and_tell_the_peer)
     CHECK_EQ(peer.sin_port, local.sin_port);
     CHECK_EQ(ctl(WI_CTL_SHUTDOWN, fd[0], SHUT_WR, 0, 0, NULL, 0), 0);
     CHECK_EQ(seam_read(fd[1], &byte, 1), 0);
-    CHECK_EQ(close(fd[0]), 0);
-    CHECK_EQ(close(fd[1]), 0);
+    CHECK_EQ(host_close(fd[0]), 0);
+    CHECK_EQ(host_close(fd[1]), 0);
     seam_close(s);
 }
 
@@ -493,6 +492,7 @@ static int stat_path(char *path, uint64_t *aux)
 
 CASE(control_calls_tell_a_socket_file_from_others)
 {
+    host_need_kernel("the names of simulated sockets are not on the simulated disk");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char folder[] = "/tmp/weir-seam-XXXXXX";
     uint64_t id[2];
@@ -510,7 +510,7 @@ CASE(control_calls_tell_a_socket_file_from_others)
     CHECK_EQ(id[1], st.st_ino);
     CHECK_EQ(ctl(WI_CTL_UNLINK, -1, 0, 0, 0, address.sun_path, 0), 0);
     CHECK_EQ(ctl(WI_CTL_UNLINK, -1, 0, 0, 0, address.sun_path, 0), -ENOENT);
-    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(host_close(fd), 0);
     CHECK_EQ(rmdir(folder), 0);
     seam_close(s);
 }
@@ -518,9 +518,9 @@ CASE(control_calls_tell_a_socket_file_from_others)
 CASE(the_clock_goes_on_and_entropy_differs)
 {
     seam_open(s);
-    weir_ns before = wi_clock_now(), now = s->be->ops->now(s->be);
+    weir_ns before = host_now(), now = s->be->ops->now(s->be);
     CHECK_GE(now, before);
-    CHECK_LE(now, wi_clock_now());
+    CHECK_LE(now, host_now());
     CHECK_NE(s->be->ops->entropy(s->be), s->be->ops->entropy(s->be));
     seam_close(s);
 }
@@ -532,13 +532,13 @@ static void unix_pair_at(int number, int fd[2])
 {
     seam_unix_pair(fd);
     for (int i = 0; i < 2; i++) {
-        int moved = fcntl(fd[i], F_DUPFD_CLOEXEC, 400);
+        int moved = host_dup_from(fd[i], 400);
         CHECK_GE(moved, 400);
-        CHECK_EQ(close(fd[i]), 0);
+        CHECK_EQ(host_close(fd[i]), 0);
         fd[i] = moved;
     }
     CHECK_EQ(dup3(fd[0], number, O_CLOEXEC), number);
-    CHECK_EQ(close(fd[0]), 0);
+    CHECK_EQ(host_close(fd[0]), 0);
     fd[0] = number;
 }
 
@@ -546,6 +546,7 @@ static void unix_pair_at(int number, int fd[2])
  * the first one's file alive and busy. */
 CASE(a_reused_descriptor_starts_afresh)
 {
+    host_need_kernel("no call gives a simulated descriptor a number of the caller's choice");
     int old[2], fresh[2];
     char byte;
     seam_open(s);
@@ -555,21 +556,22 @@ CASE(a_reused_descriptor_starts_afresh)
         seam_write(old[1], "x", 1);
         if (seam_next(s, token(1)).flags & WI_CQE_MORE)
             (void)seam_stop(s, token(1));
-        int kept = i % 2 ? fcntl(old[0], F_DUPFD_CLOEXEC, 500) : -1;
+        int kept = i % 2 ? host_dup_from(old[0], 500) : -1;
         seam_close_fd(s, old[0]);
         unix_pair_at(old[0], fresh);
         seam_stage(s, token(1), seam_poll(s, fresh[0], POLLIN, 0));
-        (void)send(old[1], "y", 1, MSG_NOSIGNAL); /* noticed by the duplicate, if there is one */
+        (void)host_send(old[1], "y", 1,
+                        MSG_NOSIGNAL); /* noticed by the duplicate, if there is one */
         CHECK(!seam_has(s, token(1)));
         seam_write(fresh[1], "z", 1);
         CHECK_EQ(seam_end(s, token(1)) & POLLIN, POLLIN);
         CHECK_EQ(seam_try(s, seam_req(s, WI_OP_RECV, fresh[0], &byte, 1)), 1);
         CHECK_EQ(byte, 'z');
         seam_close_fd(s, fresh[0]);
-        CHECK_EQ(close(fresh[1]), 0);
-        CHECK_EQ(close(old[1]), 0);
+        CHECK_EQ(host_close(fresh[1]), 0);
+        CHECK_EQ(host_close(old[1]), 0);
         if (kept >= 0)
-            CHECK_EQ(close(kept), 0);
+            CHECK_EQ(host_close(kept), 0);
     }
     seam_close(s);
 }
@@ -652,7 +654,7 @@ static void storm_write(struct storm_pair *p)
     uint32_t len = 1 + roll(STORM_BYTES);
     for (uint32_t i = 0; i < len; i++)
         data[i] = (unsigned char)((p->written + i) * 7);
-    ssize_t sent = send(p->fd[1], data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = host_send(p->fd[1], data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     p->written += sent > 0 ? (uint32_t)sent : 0;
 }
 
@@ -674,9 +676,9 @@ static void storm_open(struct storm_pair *p)
 
 static void storm_close(struct storm_pair *p)
 {
-    weir_ns end = wi_clock_now() + 10 * WEIR_SEC;
+    weir_ns end = host_now() + 10 * WEIR_SEC;
     while (p->receiving || p->polling || p->canceled[0] || p->canceled[1]) {
-        CHECK_LT(wi_clock_now(), end);
+        CHECK_LT(host_now(), end);
         if (p->receiving)
             storm_cancel(p, false);
         if (p->polling)
@@ -684,7 +686,7 @@ static void storm_close(struct storm_pair *p)
         storm_enter(WI_ENTER_NOW); /* a refused cancel has to be offered again */
     }
     seam_close_fd(s, p->fd[0]);
-    CHECK_EQ(close(p->fd[1]), 0);
+    CHECK_EQ(host_close(p->fd[1]), 0);
 }
 
 static void storm_step(struct storm_pair *p)
@@ -712,7 +714,7 @@ static void storm_step(struct storm_pair *p)
         storm_open(p);
         return;
     default:
-        storm_enter(roll(3) ? WI_ENTER_NOW : wi_clock_now() + 20 * WEIR_US);
+        storm_enter(roll(3) ? WI_ENTER_NOW : host_now() + 20 * WEIR_US);
         return;
     }
 }
