@@ -236,6 +236,7 @@ int busy_run(struct busy *busy, uint64_t seed, const struct weir_sim_opts *opts)
     struct weir_sim_opts own = *opts;
     *busy = (struct busy){.report = {.size = sizeof busy->report}};
     own.report = &busy->report;
-    own.log_level = WEIR_LOG_SILENT;
+    if (own.log == NULL)
+        own.log_level = WEIR_LOG_SILENT;
     return weir_sim_run(seed, &own, drive, busy);
 }

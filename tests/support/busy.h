@@ -21,7 +21,8 @@ struct busy {
     struct weir_sim_report report;
 };
 
-/* Runs the world; the options' report is the busy's. The result of weir_sim_run. */
+/* Runs the world; the options' report is the busy's, and it is silent unless they have a log. The
+ * result of weir_sim_run. */
 int busy_run(struct busy *busy, uint64_t seed, const struct weir_sim_opts *opts);
 
 #endif /* SUPPORT_BUSY_H */

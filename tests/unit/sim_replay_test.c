@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,49 @@ CASE(a_record_repeats_a_hostile_world_under_another_seed)
 CASE(a_record_repeats_a_swarm_world_under_another_seed)
 {
     check_record("swarm");
+}
+
+/* ---- what is beside the world ---- */
+
+static void count_lines(enum weir_log_level level, const char *msg, void *user)
+{
+    (void)level, (void)msg;
+    ++*(unsigned *)user;
+}
+
+CASE(what_is_logged_changes_nothing)
+{
+    unsigned lines = 0;
+    struct busy silent, chatty;
+    CHECK_EQ(busy_run(&silent, 3, WEIR_SIM_OPTS(.faults = "hostile")), 0);
+    CHECK_EQ(busy_run(&chatty, 3,
+                      WEIR_SIM_OPTS(.faults = "hostile", .log_level = WEIR_LOG_INFO,
+                                    .log = count_lines, .log_user = &lines)),
+             0);
+    CHECK_GT(lines, 0);
+    CHECK_EQ(chatty.report.hash, silent.report.hash);
+    CHECK_EQ(chatty.results, silent.results);
+}
+
+static void *run_on_a_thread(void *arg)
+{
+    struct busy *busy = arg;
+    for (uint64_t seed = 1; seed <= 5; seed++, busy++)
+        CHECK_EQ(busy_run(busy, seed, WEIR_SIM_OPTS(.faults = "hostile")), 0);
+    return NULL;
+}
+
+CASE(worlds_on_two_threads_do_not_meet)
+{
+    pthread_t thread;
+    struct busy here[5], there[5];
+    CHECK_EQ(pthread_create(&thread, NULL, run_on_a_thread, there), 0);
+    (void)run_on_a_thread(here);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        CHECK_EQ(there[i].report.hash, here[i].report.hash);
+        CHECK_EQ(there[i].results, here[i].results);
+    }
 }
 
 /* ---- families ---- */
