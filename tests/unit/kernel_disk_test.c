@@ -65,26 +65,35 @@ CASE(a_write_at_a_limit_takes_less_and_then_nothing)
     dir_remove();
 }
 
+/* Leaves the first page in memory, and reads what is there of all. What misses is asked for meanwhile,
+ * and may come in time. */
+static ssize_t read_cached(int fd, char *mem, size_t len)
+{
+    struct iovec all = {.iov_base = mem, .iov_len = len};
+    CHECK_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    CHECK_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0); /* nothing is read ahead */
+    CHECK_EQ(pread(fd, page, PAGE, 0), PAGE);
+    ssize_t n = preadv2(fd, &all, 1, 0, RWF_NOWAIT);
+    return n < 0 ? -errno : n;
+}
+
 CASE(a_read_from_memory_gives_as_much_as_is_there)
 {
-    enum { PAGES = 64 };
+    enum { PAGES = 1024, TRIES = 100 };
     static char back[PAGES * PAGE];
-    struct iovec all = {.iov_base = back, .iov_len = sizeof back};
+    ssize_t n = 0;
     dir_make();
     int fd = make(dir_path("f"));
     CHECK_GE(fd, 0);
     for (int i = 0; i < PAGES; i++)
         CHECK_EQ(put(fd, PAGE, i * (off_t)PAGE), PAGE);
     CHECK_EQ(fsync(fd), 0);
-    CHECK_EQ(posix_fadvise(fd, (off_t)PAGES / 2 * PAGE, 0, POSIX_FADV_DONTNEED), 0);
-    ssize_t n = preadv2(fd, &all, 1, 0, RWF_NOWAIT);
-    int error = errno;
+    for (int i = 0; i < TRIES && (n <= 0 || n == sizeof back); i++)
+        n = read_cached(fd, back, sizeof back);
     close(fd);
     dir_remove();
-    if (n < 0 && (error == EOPNOTSUPP || error == ENOSYS))
-        SKIP("a file system, or an emulator, that does not read from memory alone");
-    if (n == sizeof back)
-        SKIP("a file system that keeps everything in memory");
+    if (n < 0 || n == sizeof back)
+        SKIP("a file system that keeps everything in memory, or one that does not try");
     CHECK_GT(n, 0);
     CHECK_LT(n, sizeof back);
 }
