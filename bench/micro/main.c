@@ -153,6 +153,7 @@ int main(int argc, char **argv)
     bench_switch();
     bench_tasks();
     bench_meeting();
+    bench_sim();
     report_mallocs();
     bench_wheel();
     bench_memory();

@@ -57,6 +57,7 @@ void bench_switch(void);
 void bench_tasks(void);
 void bench_meeting(void);
 void bench_memory(void);
+void bench_sim(void);
 void bench_wheel(void);
 void bench_file(void);
 

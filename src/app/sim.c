@@ -81,7 +81,7 @@ static void give_report(const struct wi_sim *sim)
         *sim->opts.report = (struct weir_sim_report){.size = sizeof(struct weir_sim_report),
                                                      .hash = world->hash,
                                                      .steps = world->steps,
-                                                     .faults = world->injected,
+                                                     .faults = world->choices.struck,
                                                      .time = world->now - WI_SIM_BIRTH};
 }
 
@@ -97,7 +97,7 @@ static void tell_failure(struct wi_sim *sim, int rc)
            ", faults \"%.160s\"%s%.160s, %" PRIu64 " struck, hash 0x%016" PRIx64,
            weir_strerror(rc), (int64_t)((world->now - WI_SIM_BIRTH) / WEIR_US), sim->seed,
            opts->faults != NULL ? opts->faults : "calm", replays ? ", replay of " : "",
-           replays ? opts->replay : "", world->injected, world->hash);
+           replays ? opts->replay : "", world->choices.struck, world->hash);
 }
 
 /* The driver is there before all others, and has no faults but those of its peers. */

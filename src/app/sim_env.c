@@ -103,7 +103,7 @@ int wi_sim_marks_write(const struct wi_sim *sim, int result, struct wi_why *why)
     if (file != NULL) {
         (void)fprintf(file,
                       "world %" PRIu64 " 0x%016" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %d\n",
-                      sim->seed, world->hash, world->steps, world->injected,
+                      sim->seed, world->hash, world->steps, world->choices.struck,
                       (int64_t)(world->now - WI_SIM_BIRTH), result);
         for (size_t i = 0; i < sim->marks; i++)
             (void)fprintf(file, "mark %" PRIu64 " %s\n", sim->mark[i].count, sim->mark[i].name);

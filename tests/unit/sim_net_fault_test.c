@@ -39,7 +39,7 @@ CASE(a_short_send_takes_a_part)
         CHECK_LT(rc, (ssize_t)len);
     }
     CHECK_EQ(simnet_send(end[0], data, 1), 1);
-    CHECK_GT(simnet_world->injected, 0);
+    CHECK_GT(simnet_world->choices.struck, 0);
     finish();
 }
 

@@ -385,6 +385,23 @@ CASE(sim_world_that_was_recorded_is_repeated_under_another_seed)
     CHECK_EQ(a, b);
 }
 
+static int write_and_sync(void *arg)
+{
+    weir_file file;
+    (void)arg;
+    CHECK_EQ(weir_open(&file, "/f", WEIR_FILE_OPTS(.write = 1, .create = 1)), 0);
+    CHECK_EQ(weir_write_at(file, "data", 4, 0), 0);
+    CHECK_EQ(weir_sync(file, 0), -EIO);
+    return weir_file_close(&file);
+}
+
+CASE(sim_report_counts_the_faults_of_disks_too)
+{
+    struct weir_sim_report report = {.size = sizeof report};
+    CHECK_EQ(run_world(1, "sync_error=1", write_and_sync, NULL, &report), 0);
+    CHECK_EQ(report.faults, 1);
+}
+
 CASE(sim_options_that_are_wrong_are_named)
 {
     struct weir_sim_opts opts = {.log = lines_take, .log_user = &log_lines};

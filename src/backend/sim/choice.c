@@ -147,7 +147,7 @@ int64_t wi_choose_between(struct wi_choices *choices, enum wi_sim_family family,
 
 /* Recorded as 0 or 1. A byte of a fuzzer says yes in its upper part: however small the odds, 255
  * does, so that it can reach everything. */
-bool wi_choose_chance(struct wi_choices *choices, enum wi_sim_family family, wi_odds odds)
+static bool happens(struct wi_choices *choices, enum wi_sim_family family, wi_odds odds)
 {
     if (odds == WI_ODDS_ALWAYS)
         return true;
@@ -156,4 +156,11 @@ bool wi_choose_chance(struct wi_choices *choices, enum wi_sim_family family, wi_
     if (choices->bytes != NULL)
         return keep(choices, family, from_bytes(choices, 256) >= 255 - (odds >> 56)) != 0;
     return keep(choices, family, next(choices, family) < odds) != 0;
+}
+
+bool wi_choose_chance(struct wi_choices *choices, enum wi_sim_family family, wi_odds odds)
+{
+    bool does = happens(choices, family, odds);
+    choices->struck += does;
+    return does;
 }

@@ -54,6 +54,7 @@ struct wi_choice_list {
 struct wi_choices {
     uint64_t state[WI_SIM_FAMILIES];
     uint64_t asked[WI_SIM_FAMILIES];  /* questions with more than one answer */
+    uint64_t struck;                  /* odds that came true */
     const struct wi_choice_list *log; /* answers of WI_SIM_FAMILIES lists, or NULL; borrowed */
     const unsigned char *bytes;       /* or answers here; borrowed */
     size_t bytes_left;

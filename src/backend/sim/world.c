@@ -72,7 +72,6 @@ uint64_t wi_sim_digest(const void *bytes, size_t len)
 
 void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds)
 {
-    world->injected++;
     if (world->trace != NULL)
         wi_sim_trace_fault(world, odds);
 }

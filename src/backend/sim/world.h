@@ -79,7 +79,6 @@ struct wi_sim_world {
     FILE *trace;                /* or NULL; its maker's */
     uint64_t hash;              /* of all that could be observed */
     uint64_t steps;
-    uint64_t injected; /* faults, all told */
 };
 
 /* Where the choices of a world come from: the seed, unless there is a log, or bytes. */
@@ -142,7 +141,7 @@ static inline void wi_sim_note(struct wi_sim_world *world, uint64_t what, uint64
 /* Of bytes. */
 uint64_t wi_sim_digest(const void *bytes, size_t len);
 
-/* Whether a fault of these odds strikes; counted. */
+/* Whether a fault of these odds strikes; the trace says so. */
 #define wi_sim_fault(world, family, odds) wi_sim_fault_named(world, family, odds, #odds)
 
 __attribute__((cold)) void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds);
