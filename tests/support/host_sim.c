@@ -563,9 +563,8 @@ ssize_t host_sim_pwrite(int fd, const void *buf, size_t len, uint64_t off)
 
 int host_sim_unlink(const char *path, int flags)
 {
-    int rc = perform((struct wi_req){
+    return perform((struct wi_req){
         .opcode = WI_OP_UNLINK, .mem = mutable(path), .msg_flags = (uint32_t)flags});
-    return rc == -ENOENT ? wi_sim_unix_unlink(host_node(), path) : rc;
 }
 
 int host_sim_mkdir(const char *path, unsigned mode)
@@ -575,10 +574,5 @@ int host_sim_mkdir(const char *path, unsigned mode)
 
 int host_sim_statx(const char *path, struct statx *out)
 {
-    uint64_t socket[2];
-    int rc = wi_sim_disk_stat(host_node()->disk, path, out);
-    if (rc != -ENOENT || wi_sim_unix_stat(host_node(), path, socket) < 0)
-        return rc;
-    *out = (struct statx){.stx_mode = S_IFSOCK | 0755};
-    return 0;
+    return wi_sim_disk_stat(host_node()->disk, path, out);
 }

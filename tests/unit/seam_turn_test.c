@@ -492,7 +492,7 @@ static int stat_path(char *path, uint64_t *aux)
 
 CASE(control_calls_tell_a_socket_file_from_others)
 {
-    host_need_kernel("the names of simulated sockets are not on the simulated disk");
+    host_need_kernel("asks the kernel itself for the same file");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char folder[] = "/tmp/weir-seam-XXXXXX";
     uint64_t id[2];

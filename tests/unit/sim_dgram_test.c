@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "backend/sim/disk.h"
 #include "check.h"
 #include "support/simnet.h"
 
@@ -224,16 +225,16 @@ CASE(the_file_of_a_unix_socket_stays_until_it_is_unlinked)
     struct simnet_fd a = simnet_socket(0, AF_UNIX, SOCK_STREAM);
     struct simnet_fd b = simnet_socket(0, AF_UNIX, SOCK_STREAM);
     CHECK_EQ(simnet_bind_path(a, "/a"), 0);
-    CHECK_EQ(wi_sim_unix_stat(simnet_node(0), "/a", first), 0);
+    CHECK_EQ(wi_sim_disk_stat_socket(simnet_node(0)->disk, "/a", first), 0);
     simnet_shut(a);
     CHECK_EQ(simnet_bind_path(b, "/a"), -EADDRINUSE);
     wi_sim_node_crash(simnet_node(0));
     simnet_node(0)->down = false;
     b = simnet_socket(0, AF_UNIX, SOCK_STREAM);
     CHECK_EQ(simnet_bind_path(b, "/a"), -EADDRINUSE);
-    CHECK_EQ(wi_sim_unix_unlink(simnet_node(0), "/a"), 0);
-    CHECK_EQ(wi_sim_unix_unlink(simnet_node(0), "/a"), -ENOENT);
-    CHECK_EQ(wi_sim_unix_stat(simnet_node(0), "/a", second), -ENOENT);
+    CHECK_EQ(wi_sim_disk_unlink(simnet_node(0)->disk, "/a", false), 0);
+    CHECK_EQ(wi_sim_disk_unlink(simnet_node(0)->disk, "/a", false), -ENOENT);
+    CHECK_EQ(wi_sim_disk_stat_socket(simnet_node(0)->disk, "/a", second), -ENOENT);
     CHECK_EQ(simnet_bind_path(b, "/a"), 0);
     simnet_close();
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/sim/core.h"
+#include "backend/sim/disk.h"
 #include "backend/sim/socket.h"
 #include "weir/error.h"
 
@@ -109,9 +110,9 @@ static int answer(struct wi_sim_core *core, const struct wi_ctl *ctl)
     case WI_CTL_ABANDON:
         return wi_sim_fd_close(core->node, ctl->fd);
     case WI_CTL_STATPATH:
-        return wi_sim_unix_stat(core->node, ctl->mem, ctl->aux);
+        return wi_sim_disk_stat_socket(core->node->disk, ctl->mem, ctl->aux);
     case WI_CTL_UNLINK:
-        return wi_sim_unix_unlink(core->node, ctl->mem);
+        return wi_sim_disk_unlink(core->node->disk, ctl->mem, false);
     case WI_CTL_HOST:
         return find_host(core->node, ctl->mem);
     case WI_CTL_RAW:

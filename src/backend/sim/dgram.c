@@ -266,7 +266,7 @@ static int find_target(struct wi_sim_sock *sock, const struct wi_req *req, struc
     if (!by_name && sock->state != WI_SIM_CONNECTED)
         return -ENOTCONN;
     *out = wi_sim_unix_find(node, &path);
-    if (!by_name && (*out == NULL || (*out)->inode != sock->peer_inode)) {
+    if (!by_name && (*out == NULL || (*out)->number != sock->peer_number)) {
         sock->state = WI_SIM_FRESH;
         return -ECONNREFUSED;
     }
@@ -357,7 +357,7 @@ static int connect_unix(struct wi_sim_sock *sock, const struct wi_req *req)
     if (to->type != SOCK_DGRAM)
         return -EPROTOTYPE;
     sock->remote_path = path;
-    sock->peer_inode = to->inode;
+    sock->peer_number = to->number;
     sock->state = WI_SIM_CONNECTED;
     return 0;
 }
@@ -422,7 +422,7 @@ static bool is_writable(struct wi_sim_sock *sock)
     if (sock->domain != AF_UNIX || sock->state != WI_SIM_CONNECTED)
         return true;
     const struct wi_sim_sock *to = wi_sim_unix_find(sock->file.node, &sock->remote_path);
-    return to == NULL || to->inode != sock->peer_inode || !is_full(to);
+    return to == NULL || to->number != sock->peer_number || !is_full(to);
 }
 
 /* As datagram_poll of the kernel. */

@@ -40,6 +40,7 @@ struct wi_sim_node {
     struct wi_sim_file **fd; /* by number less WI_SIM_FD_FIRST; NULL: free */
     unsigned fd_room, fd_open, fd_max;
     struct wi_list sockets; /* all that exist, closed ones that linger included; by socket.h */
+    uint64_t unix_numbers;  /* given out: every unix socket with a name has one */
     uint16_t port_next;     /* of those that are chosen for who does not care */
     unsigned cores;
     struct wi_sim_disk *disk;

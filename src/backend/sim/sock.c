@@ -71,7 +71,7 @@ void wi_sim_sock_settle(struct wi_sim_sock *sock)
         if (peer->released)
             wi_sim_sock_free(peer);
     }
-    if (sock->released && wi_list_empty(&sock->flights) && !wi_sim_unix_has_file(sock))
+    if (sock->released && wi_list_empty(&sock->flights))
         wi_sim_sock_free(sock);
 }
 

@@ -93,9 +93,8 @@ struct wi_sim_sock {
     uint32_t queued, backlog;
     struct wi_sim_sock *listener; /* that it waits at; NULL: accepted */
 
-    bool unlinked;       /* its path is no longer that of a file */
-    uint64_t inode;      /* of a unix socket with a name */
-    uint64_t peer_inode; /* unix datagrams: whom it is connected to */
+    uint64_t number;      /* of a unix socket with a name: the disk knows it by that */
+    uint64_t peer_number; /* unix datagrams: whom it is connected to */
 
     struct wi_list flights, arrived; /* datagrams: sent by it, and received */
     uint32_t arrived_bytes, arrived_count;
@@ -243,13 +242,6 @@ struct wi_sim_sock *wi_sim_unix_find(struct wi_sim_node *node, const struct wi_s
 
 /* Why nobody was found: -ECONNREFUSED where the file exists, else -ENOENT; abstract: refused. */
 int wi_sim_unix_nobody(struct wi_sim_node *node, const struct wi_sim_path *path);
-
-/* Whether a file of its name is there, which it leaves behind. */
-static inline bool wi_sim_unix_has_file(const struct wi_sim_sock *sock)
-{
-    return sock->domain == AF_UNIX && sock->bound && wi_sim_path_is_file(&sock->path) &&
-           !sock->unlinked;
-}
 
 /* As connect(2) of a stream. */
 int wi_sim_unix_connect(struct wi_sim_sock *sock, const struct wi_req *req);

@@ -31,14 +31,6 @@ void wi_sim_sockets_crash(struct wi_sim_node *node);
 /* Frees all that is left of them, at the end of their world; nobody holds a file of the node. */
 void wi_sim_sockets_free(struct wi_sim_node *node);
 
-/* ---- files of unix sockets; their names are kept with the node's sockets ---- */
-
-/* {device, inode} as WI_CTL_STATPATH. 0 or -ENOENT. */
-int wi_sim_unix_stat(struct wi_sim_node *node, const char *path, uint64_t *aux);
-
-/* The name goes, the socket stays. 0 or -ENOENT. */
-int wi_sim_unix_unlink(struct wi_sim_node *node, const char *path);
-
 /* Which node an address (AF_INET, AF_INET6) leads to from here; -ENETUNREACH. */
 int wi_sim_route(const struct wi_sim_node *from, const void *address, uint32_t len);
 

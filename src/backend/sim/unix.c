@@ -2,9 +2,8 @@
 /*
  * unix -- sockets of one node: names, and streams.
  *
- * A stream has no latency: what is sent has arrived. A name is a path or abstract; the file that a
- * path makes is the socket's own entry among the node's sockets, which stays for it when the socket
- * is closed, or its node crashes, until it is unlinked.
+ * A stream has no latency: what is sent has arrived. A name is abstract, or a path: then it is an entry
+ * on the node's disk (disk.h), which knows the socket by its number and stays when the socket is gone.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* POLLRDHUP */
@@ -14,11 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/sim/disk.h"
 #include "backend/sim/sock.h"
 
 enum {
     ALL_EVENTS = POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP,
-    DEVICE = 1,
     AUTOBIND_MAX = 1 << 20 /* five hexadecimal digits; unix(7) */
 };
 
@@ -29,37 +28,45 @@ static struct wi_sim_sock *sock_at(struct wi_list *entry)
 
 /* ---- names ---- */
 
-/* Whoever has the name: a socket, or only its file. */
-static struct wi_sim_sock *owner_of(struct wi_sim_node *node, const struct wi_sim_path *path)
+/* A path as a string. */
+struct text {
+    char text[sizeof((struct wi_sim_path *)NULL)->text + 1];
+};
+
+static const char *text_of(const struct wi_sim_path *path, struct text *out)
 {
+    memcpy(out->text, path->text, path->len);
+    out->text[path->len] = 0;
+    return out->text;
+}
+
+/* The number of the socket that has this path: 0, -ENOENT, or -ECONNREFUSED where it is no socket's. */
+static int number_of(const struct wi_sim_node *node, const struct wi_sim_path *path, uint64_t *out)
+{
+    struct text text;
+    return wi_sim_disk_connect(node->disk, text_of(path, &text), out);
+}
+
+struct wi_sim_sock *wi_sim_unix_find(struct wi_sim_node *node, const struct wi_sim_path *path)
+{
+    bool is_file = wi_sim_path_is_file(path);
+    uint64_t number = 0;
+    if (is_file && number_of(node, path, &number) < 0)
+        return NULL;
     for (struct wi_list *at = node->sockets.next; at != &node->sockets; at = at->next) {
         struct wi_sim_sock *sock = sock_at(at);
-        bool alive = !sock->gone && !sock->released;
-        if (sock->domain == AF_UNIX && sock->bound && wi_sim_path_same(&sock->path, path) &&
-            (wi_sim_path_is_file(path) ? !sock->unlinked : alive))
+        if (sock->domain == AF_UNIX && sock->bound && !sock->gone && !sock->released &&
+            (is_file ? sock->number == number : wi_sim_path_same(&sock->path, path)))
             return sock;
     }
     return NULL;
 }
 
-struct wi_sim_sock *wi_sim_unix_find(struct wi_sim_node *node, const struct wi_sim_path *path)
-{
-    struct wi_sim_sock *sock = owner_of(node, path);
-    return sock != NULL && !sock->gone && !sock->released ? sock : NULL;
-}
-
 int wi_sim_unix_nobody(struct wi_sim_node *node, const struct wi_sim_path *path)
 {
-    return wi_sim_path_is_file(path) && owner_of(node, path) == NULL ? -ENOENT : -ECONNREFUSED;
-}
-
-static uint64_t next_inode(const struct wi_sim_node *node)
-{
-    uint64_t last = 0;
-    for (struct wi_list *at = node->sockets.next; at != &node->sockets; at = at->next)
-        if (sock_at(at)->inode > last)
-            last = sock_at(at)->inode;
-    return last + 1;
+    uint64_t number;
+    int rc = wi_sim_path_is_file(path) ? number_of(node, path, &number) : 0;
+    return rc < 0 ? rc : -ECONNREFUSED;
 }
 
 /* An abstract name that nobody has. */
@@ -70,10 +77,22 @@ static int autobind(struct wi_sim_sock *sock, struct wi_sim_path *path)
         path->len = 6;
         (void)snprintf(text, sizeof text, "%05x", i);
         memcpy(path->text + 1, text, 5);
-        if (owner_of(sock->file.node, path) == NULL)
+        if (wi_sim_unix_find(sock->file.node, path) == NULL)
             return 0;
     }
     return -ENOSPC;
+}
+
+/* The name becomes the socket's. */
+static int take_name(struct wi_sim_sock *sock, struct wi_sim_path *path)
+{
+    struct wi_sim_node *node = sock->file.node;
+    struct text text;
+    if (path->len == 0)
+        return autobind(sock, path);
+    if (wi_sim_path_is_file(path))
+        return wi_sim_disk_bind(node->disk, text_of(path, &text), sock->number);
+    return wi_sim_unix_find(node, path) != NULL ? -EADDRINUSE : 0;
 }
 
 int wi_sim_unix_bind(struct wi_sim_sock *sock, const void *mem, uint32_t len)
@@ -84,46 +103,14 @@ int wi_sim_unix_bind(struct wi_sim_sock *sock, const void *mem, uint32_t len)
         return rc;
     if (sock->bound || sock->state == WI_SIM_LISTENING)
         return -EINVAL;
-    if (path.len == 0)
-        rc = autobind(sock, &path);
-    else if (owner_of(sock->file.node, &path) != NULL)
-        rc = -EADDRINUSE;
+    sock->number = ++sock->file.node->unix_numbers;
+    rc = take_name(sock, &path);
     if (rc < 0)
         return rc;
     sock->path = path;
-    sock->inode = next_inode(sock->file.node);
     sock->bound = true;
     if (sock->type == SOCK_DGRAM)
         wi_sim_port_publish(sock);
-    return 0;
-}
-
-static struct wi_sim_sock *file_at(struct wi_sim_node *node, const char *text)
-{
-    struct wi_sim_path path = {.len = (uint32_t)strlen(text)};
-    if (path.len == 0 || path.len > sizeof path.text)
-        return NULL;
-    memcpy(path.text, text, path.len);
-    return owner_of(node, &path);
-}
-
-int wi_sim_unix_stat(struct wi_sim_node *node, const char *path, uint64_t *aux)
-{
-    const struct wi_sim_sock *sock = file_at(node, path);
-    if (sock == NULL)
-        return -ENOENT;
-    aux[0] = DEVICE;
-    aux[1] = sock->inode;
-    return 0;
-}
-
-int wi_sim_unix_unlink(struct wi_sim_node *node, const char *path)
-{
-    struct wi_sim_sock *sock = file_at(node, path);
-    if (sock == NULL)
-        return -ENOENT;
-    sock->unlinked = true;
-    wi_sim_sock_settle(sock);
     return 0;
 }
 
