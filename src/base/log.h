@@ -17,8 +17,8 @@
 struct wi_log {
     weir_log_fn *fn;
     void *user;
-    enum weir_log_level level; /* lines above it are only counted */
-    unsigned per_second;       /* lines of a level that are written in a second ... */
+    enum weir_log_level level;   /* lines above it are only counted */
+    unsigned per_second;         /* lines of a level that are written in a second ... */
     weir_ns (*now)(void *clock); /* ... of this clock */
     void *clock;
     struct wi_log_count {

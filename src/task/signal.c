@@ -184,8 +184,9 @@ int weir_signal_close(struct weir_signal *signal)
 
 void wi_signals_discard(struct wi_core *core)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&core->signals)) != NULL;) {
+    for (struct wi_list *at = core->signals.next, *next; at != &core->signals; at = next) {
         struct weir_signal *signal = wi_container_of(at, struct weir_signal, link);
+        next = at->next;
         wi_signal_unsubscribe(&signal->node);
         free(signal);
     }

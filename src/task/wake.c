@@ -166,8 +166,9 @@ void wi_wakes_close(struct wi_core *core)
 
 void wi_wakes_discard(struct wi_core *core)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&core->wakes)) != NULL;) {
+    for (struct wi_list *at = core->wakes.next, *next; at != &core->wakes; at = next) {
         struct weir_wake *wake = wi_container_of(at, struct weir_wake, link);
+        next = at->next;
         wi_door_drop(wake->door);
         free(wake);
     }

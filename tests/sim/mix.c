@@ -81,7 +81,7 @@ struct pipe {
 
 static int send_items(void *arg)
 {
-    struct pipe *pipe = *(struct pipe **)arg;
+    struct pipe *pipe = arg;
     int rc = 0;
     while (rc == 0 && pipe->sent < ITEMS) {
         unsigned item = pipe->sent;
@@ -98,10 +98,10 @@ static int send_items(void *arg)
 static int pass_items(void *arg)
 {
     WEIR_CHAN(chan, unsigned, 3);
-    struct pipe pipe = {.chan = &chan}, *at = &pipe;
+    struct pipe pipe = {.chan = &chan};
     (void)arg;
     WEIR_SCOPE(senders, WEIR_ALL);
-    int rc = weir_spawn_copy(&senders, send_items, &at, sizeof at);
+    int rc = weir_spawn(&senders, send_items, &pipe);
     while (rc == 0) {
         unsigned item;
         rc = weir_chan_recv(&chan, &item);
@@ -159,7 +159,7 @@ static int act(void *arg)
 {
     static int (*const actions[])(void *) = {write_somewhere, read_somewhere, sync_it, pass_items,
                                              be_a_parent};
-    struct worker *w = *(struct worker **)arg;
+    struct worker *w = arg;
     size_t first = w->open ? 0 : 3;
     return actions[first + weir_random_below(sizeof actions / sizeof *actions - first)](w);
 }
@@ -169,11 +169,11 @@ static int act_in_a_task(struct worker *w)
 {
     weir_task task;
     WEIR_SCOPE(scope, WEIR_ALL);
-    int rc = weir_spawn_task_copy(&scope, act, &w, sizeof w, &task);
+    int rc = weir_spawn_task(&scope, act, w, &task);
     if (rc < 0)
         return rc;
     if (weir_random_below(2) == 0) {
-        rc = weir_sleep(some_time());
+        CHECK_EQ(weir_sleep(some_time()), 0);
         CHECK_GE(weir_task_cancel(task), 0);
     }
     return weir_task_wait(&task);
@@ -182,7 +182,7 @@ static int act_in_a_task(struct worker *w)
 static int act_in_time(struct worker *w)
 {
     WEIR_WITHIN(some_time());
-    return act(&w);
+    return act(w);
 }
 
 static int work(void *arg)

@@ -21,7 +21,7 @@ static char home[64];
 
 void dir_make(void)
 {
-    strcpy(home, host_new_dir());
+    (void)snprintf(home, sizeof home, "%s", host_new_dir());
 }
 
 /* One level is all that the cases have. Of a simulated disk nothing stays. */

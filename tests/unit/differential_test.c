@@ -191,7 +191,7 @@ static void open_stage(struct stage *stage)
         tell(stage, "dial: %d\n", weir_dial(&pair[0].sock, stage->at, NULL));
         tell(stage, "accept: %d\n", weir_accept(stage->listener, &pair[1].sock));
         for (int k = 0; k < 2; k++)
-            pair[k].seed = (uint64_t)(i * 2 + k);
+            pair[k].seed = (uint64_t)i * 2 + (uint64_t)k;
     }
     {
         weir_sock nobody;

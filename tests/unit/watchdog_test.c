@@ -110,7 +110,8 @@ CASE(watchdog_is_asleep_while_nothing_is_done)
     be_idle(200);
     CHECK_EQ(process_switches("weir-watch"), before);
     begin_work();
-    limit = weir_now() + PATIENCE; /* if it was about to doze off it says so first, and then looks */
+    limit =
+        weir_now() + PATIENCE; /* if it was about to doze off it says so first, and then looks */
     while (atomic_load(&t.dozes) != WI_WATCHDOG_AWAKE)
         CHECK_LT(weir_now(), limit);
     end_work();
