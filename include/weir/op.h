@@ -123,7 +123,8 @@ WEIR_API void weir_op_timeout_at(struct weir_core *core, struct weir_op *op, wei
 
 /* Any submission entry of io_uring: `sqe` are its 64 bytes, copied, and its completions come as they
  * are. -EINVAL: it has user_data, or a flag to link it, to select a buffer or to skip its completion.
- * -EOPNOTSUPP: the core runs on another backend. What it does to descriptors and memory is beyond
+ * -EOPNOTSUPP: the core runs on another backend; a simulated one has IORING_OP_NOP and
+ * IORING_OP_SEND_ZC. What it does to descriptors and memory is beyond
  * what this page promises. io_uring_enter(2) */
 WEIR_API void weir_op_raw(struct weir_core *core, struct weir_op *op, const void *sqe);
 

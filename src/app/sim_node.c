@@ -11,6 +11,7 @@
 #include "net/resolve.h"
 #include "weir/error.h"
 #include "weir/scope.h"
+#include "weir/time.h"
 
 enum {
     STACK_BYTES = 256 * 1024, /* a loop, and whatever log functions and hooks need */
@@ -258,6 +259,16 @@ static void ask_to_stop(struct wi_sim_process *process)
     wi_sim_kick(&process->strand);
 }
 
+/* One that was started just now has nothing yet that could be asked. */
+static void stop_node(struct wi_sim_process *process)
+{
+    while (process->life == WI_SIM_RUNS && process->runtime == NULL)
+        if (weir_sleep(WEIR_US) < 0)
+            return;
+    if (process->life == WI_SIM_RUNS)
+        ask_to_stop(process);
+}
+
 /* The first node from this number on that runs, or NULL. */
 static struct wi_sim_process *next_running(struct wi_sim *sim, int from)
 {
@@ -273,8 +284,7 @@ void wi_sim_stop_all(struct wi_sim *sim)
     struct wi_sim_process *process;
     weir_ns end = world->now + STOP_MAX;
     for (int i = 1; (process = next_running(sim, i)) != NULL; i = (int)process->node->index + 1)
-        if (process->runtime != NULL)
-            ask_to_stop(process);
+        stop_node(process);
     if (end < world->time_max)
         world->time_max = end;
     int rc = 0;

@@ -195,7 +195,8 @@ enum wi_ctl_what {
     WI_CTL_ADOPT, /* what the descriptor is -> WI_FD_* bits; a socket becomes non-blocking */
     WI_CTL_HOST,  /* mem: struct wi_host_query -> how many addresses, as wi_lookup of base/lookup.h;
                   * -EOPNOTSUPP where that is to be asked */
-    WI_CTL_RAW    /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP on all but io_uring */
+    WI_CTL_RAW    /* mem: may this be a RAW request? 0, -EINVAL, -EOPNOTSUPP where io_uring is not,
+                   * nor simulated in part */
 };
 
 struct wi_host_query {

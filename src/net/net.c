@@ -74,10 +74,9 @@ void wi_net_close(struct wi_net *net)
 
 void wi_net_discard(struct wi_net *net)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&net->resolutions)) != NULL;)
-        wi_resolution_free(wi_container_of(at, struct wi_resolution, link));
     wi_slab_discard(&net->socks);
     wi_slab_discard(&net->listeners);
+    wi_resolutions_discard(net);
     wi_held_table_free(net->core->engine.be, net->held);
     net->core->net = NULL;
 }
@@ -111,7 +110,7 @@ static void give_up(struct wi_slab *slab, int (*fd_of)(struct wi_slab_node *node
 {
     for (uint32_t i = 0; i < slab->made; i++) {
         struct wi_slab_node *node = wi_slab_at(slab, i);
-        struct wi_ctl close = {.what = WI_CTL_CLOSE, .fd = node->live ? fd_of(node) : -1};
+        struct wi_ctl close = {.what = WI_CTL_ABANDON, .fd = node->live ? fd_of(node) : -1};
         if (close.fd >= 0)
             (void)be->ops->ctl(be, &close);
     }

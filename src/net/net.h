@@ -28,7 +28,7 @@ struct wi_net {
     struct wi_slab socks, listeners;
     struct wi_list open, closing; /* struct wi_sock, link */
     struct wi_list listening;     /* struct wi_listener, link */
-    struct wi_list resolutions;   /* struct wi_resolution, link: those that tasks have in hand */
+    struct wi_list resolutions;   /* struct wi_resolution, link */
     struct wi_held_link *held;    /* for what the ring brings; NULL: nobody receives by it */
     struct wi_net_config config;
     wi_lookup_fn *lookup; /* asks for names; tests put their own in */

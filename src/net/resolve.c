@@ -125,6 +125,15 @@ void wi_resolution_free(struct wi_resolution *resolution)
     free(resolution);
 }
 
+void wi_resolutions_discard(struct wi_net *net)
+{
+    for (struct wi_list *at; (at = wi_list_pop_front(&net->resolutions)) != NULL;) {
+        struct wi_resolution *resolution = wi_container_of(at, struct wi_resolution, link);
+        if (wi_work_release(&resolution->work))
+            free(resolution);
+    }
+}
+
 static void looked_up(struct wi_engine *engine, struct wi_op *op, int32_t res, bool more)
 {
     struct looking *looking = wi_container_of(op, struct looking, op);
@@ -154,7 +163,10 @@ static int look_up_elsewhere(struct wi_task *task, struct wi_resolution **resolu
     wi_op_start(&task->core->engine, &looking.op);
     while (!looking.finished)
         wi_task_park(task, &looking.wait);
-    if (!wi_work_release(&(*resolution)->work))
+    wi_list_remove(&(*resolution)->link); /* before a worker may free it */
+    if (wi_work_release(&(*resolution)->work))
+        wi_list_push_back(&task->core->net->resolutions, &(*resolution)->link);
+    else
         *resolution = NULL;
     int interrupted = wi_task_interrupted(task);
     return looking.rc == -ECANCELED && interrupted < 0 ? interrupted : looking.rc;
@@ -170,6 +182,7 @@ int wi_resolve(struct wi_task *task, const char *call, const struct wi_host *hos
     wi_list_init(&resolution->link);
     resolution->lookup = core->net->lookup;
     resolution->host = *host;
+    wi_list_push_back(&core->net->resolutions, &resolution->link);
     struct wi_host_query query = {host->name, resolution->addr, WI_RESOLVE_MAX};
     struct wi_ctl ask = {.what = WI_CTL_HOST, .fd = -1, .mem = &query};
     resolution->known = core->net->lookup == wi_lookup
@@ -188,7 +201,6 @@ int wi_resolve(struct wi_task *task, const char *call, const struct wi_host *hos
     resolution->count = (unsigned)rc;
     for (unsigned i = 0; i < resolution->count; i++)
         wi_addr_set_port(&resolution->addr[i], host->port);
-    wi_list_push_back(&core->net->resolutions, &resolution->link);
     *out = resolution;
     return 0;
 }

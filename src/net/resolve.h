@@ -16,6 +16,7 @@
 #define WI_NET_RESOLVE_H
 
 #include "backend/work.h"
+#include "base/list.h"
 #include "base/lookup.h"
 #include "task/core.h"
 
@@ -26,6 +27,8 @@ enum {
 
 enum { WI_RESOLVE_MAX = 32 }; /* addresses; more are not tried */
 
+struct wi_net;
+
 struct wi_host {
     char name[WI_HOST_MAX + 2];
     int port;
@@ -33,7 +36,7 @@ struct wi_host {
 
 struct wi_resolution {
     struct wi_work work;
-    struct wi_list link; /* once it is whole: in net->resolutions */
+    struct wi_list link; /* of net->resolutions, but while a worker alone has it */
     wi_lookup_fn *lookup;
     int known; /* what the backend said */
     unsigned count;
@@ -58,5 +61,8 @@ int wi_resolve(struct wi_task *task, const char *call, const struct wi_host *hos
                struct wi_resolution **out);
 
 void wi_resolution_free(struct wi_resolution *resolution);
+
+/* Frees those whose tasks are gone, but for what the backend has: that drops them itself. */
+void wi_resolutions_discard(struct wi_net *net);
 
 #endif /* WI_NET_RESOLVE_H */

@@ -104,7 +104,7 @@ static unsigned close_door(struct wi_core *core)
 unsigned wi_core_close(struct wi_core *core)
 {
     unsigned late = close_door(core);
-    wi_assert(core->root.live == 0 && wi_queue_empty(&core->ready));
+    wi_assert(core->root.live == 0 && core->tasks.live == 0 && wi_queue_empty(&core->ready));
     unsigned attached = wi_calls_close(&core->engine);
     if (attached > 0)
         wi_log(core->log, WEIR_LOG_WARN,
@@ -160,9 +160,9 @@ static void take_stack(struct wi_task *task, void *arg)
 void wi_core_discard(struct wi_core *core)
 {
     wi_core_each_task(core, take_stack, core);
+    (void)wi_door_close(core->door); /* it may hold messages of wakes */
     wi_signals_discard(core);
     wi_wakes_discard(core);
-    (void)wi_door_close(core->door);
     wi_fds_abandon(&core->engine);
     wi_engine_abandon(&core->engine);
     wi_slab_discard(&core->tasks);

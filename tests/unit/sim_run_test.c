@@ -294,6 +294,19 @@ CASE(sim_nodes_that_still_run_are_stopped_at_the_end)
     CHECK_EQ(calm_world(leave_servers, NULL), 0);
 }
 
+static int leave_at_once(void *arg)
+{
+    (void)arg;
+    (void)start("a", echo_server, NULL);
+    return 3;
+}
+
+/* It had no runtime yet that could be asked to stop, so nobody asked: the world waited in vain. */
+CASE(sim_node_that_was_started_at_the_very_end_is_stopped_too)
+{
+    CHECK_EQ(calm_world(leave_at_once, NULL), 3);
+}
+
 static int wait_for_a_server(void *arg)
 {
     (void)arg;

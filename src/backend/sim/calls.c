@@ -7,7 +7,37 @@
 #include "backend/sim/core.h"
 #include "backend/sim/disk.h"
 #include "backend/sim/socket.h"
+#include "base/require.h"
 #include "weir/error.h"
+
+/* Which of the core's own it is; another core's may be it too. */
+static const char *user_of(const struct wi_sim_core *core, const struct wi_sim_file *file)
+{
+    for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
+        const struct wi_sim_request *r = wi_container_of(at, struct wi_sim_request, all);
+        if (r->file == file && r->req.opcode != WI_OP_CLOSE)
+            return wi_sim_request_name(&r->req);
+    }
+    return "request";
+}
+
+void wi_sim_check_unused(const struct wi_sim_core *core, int fd, uint32_t own, const char *what)
+{
+    const struct wi_sim_file *file = wi_sim_fd_file(core->node, fd);
+    WEIR_REQUIRE(file == NULL || file->holders <= 1 + own || core->node->guests,
+                 "simulation: descriptor %d is %s while a %s on it is under way", fd, what,
+                 user_of(core, file));
+}
+
+int wi_sim_fd_close_checked(const struct wi_sim_core *core, int fd, uint32_t own)
+{
+    struct wi_sim_node *node = core->node;
+    WEIR_REQUIRE(node->guests || wi_sim_fd_file(node, fd) != NULL || fd < WI_SIM_FD_FIRST ||
+                     fd >= (int)(WI_SIM_FD_FIRST + node->fd_room),
+                 "simulation: descriptor %d is closed twice", fd);
+    wi_sim_check_unused(core, fd, own, "closed");
+    return wi_sim_fd_close(node, fd);
+}
 
 static ssize_t try_now(struct wi_sim_core *core, const struct wi_req *req)
 {
@@ -16,6 +46,8 @@ static ssize_t try_now(struct wi_sim_core *core, const struct wi_req *req)
         return -EBADF;
     if (req->opcode == WI_OP_READ)
         return wi_sim_storage_try(core, file, req);
+    if (req->opcode == WI_OP_RECV && (req->msg_flags & MSG_PEEK) == 0)
+        wi_sim_check_one_receive(file, req->fd);
     return file->ops->attempt(file, core, req);
 }
 
@@ -107,6 +139,7 @@ static int answer(struct wi_sim_core *core, const struct wi_ctl *ctl)
     case WI_CTL_SOCKET:
         return make_socket(core->node, ctl);
     case WI_CTL_CLOSE:
+        return wi_sim_fd_close_checked(core, ctl->fd, 0);
     case WI_CTL_ABANDON:
         return wi_sim_fd_close(core->node, ctl->fd);
     case WI_CTL_STATPATH:
@@ -116,7 +149,7 @@ static int answer(struct wi_sim_core *core, const struct wi_ctl *ctl)
     case WI_CTL_HOST:
         return find_host(core->node, ctl->mem);
     case WI_CTL_RAW:
-        return -EOPNOTSUPP;
+        return wi_sim_raw_approve(core, ctl->mem);
     default:
         return of_file(core, ctl);
     }

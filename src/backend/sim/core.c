@@ -94,13 +94,21 @@ static weir_ns limit_of(struct wi_sim_core *core, weir_ns until)
     return at + wi_choose_between(&world->choices, WI_SIM_SCHEDULE, 0, world->faults.timer_late_ns);
 }
 
+/* What the world says meanwhile is for the next enter that succeeds. */
+static void wait_until(struct wi_sim_core *core, weir_ns until)
+{
+    enum wi_never told = wi_sim_wait(core->world, until);
+    if (told != WI_NEVER_SAID)
+        core->told = told;
+}
+
 static int interrupted(struct wi_sim_core *core)
 {
     static const int errors[] = {-EINTR, -EAGAIN, -EBUSY};
     struct wi_sim_world *world = core->world;
     if (!wi_sim_fault(world, WI_SIM_RING, world->faults.enter_error))
         return 0;
-    (void)wi_sim_wait(world, world->now);
+    wait_until(core, world->now);
     return errors[wi_choose(&world->choices, WI_SIM_RING, sizeof errors / sizeof *errors)];
 }
 
@@ -113,29 +121,32 @@ static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, u
         return rc;
     }
     submit(core);
-    be->never = (uint8_t)wi_sim_wait(core->world, limit_of(core, until));
+    wait_until(core, core->told != WI_NEVER_SAID ? core->world->now : limit_of(core, until));
+    be->never = (uint8_t)core->told;
+    core->told = WI_NEVER_SAID;
     unsigned count = wi_sim_due_deliver(core, out, max);
     be->more = core->due_count > 0 || !wi_list_empty(&core->staged);
     return (int)count;
 }
 
-/* Nobody outside the simulation has a part in it: what came from there no seed could tell. */
+/* Nobody outside the simulation has a part in it: what came from there no seed could tell. A core that
+ * has no POLL under way sleeps on, as one does whose eventfd nobody looks at. */
 static void sim_wake(struct wi_backend *be)
 {
     struct wi_sim_core *core = wi_sim_core_of(be);
     WEIR_REQUIRE(core->world->thread == (const void *)&wi_core_self,
                  "simulation: woken by a thread that is no part of it");
     core->rang = true;
-    wi_sim_kick(core->strand);
     wi_sim_file_kick(&core->wake, POLLIN);
 }
 
 /* Another core may go first, in the middle of a step. */
 void wi_sim_point(struct wi_backend *be)
 {
-    struct wi_sim_world *world = wi_sim_core_of(be)->world;
+    struct wi_sim_core *core = wi_sim_core_of(be);
+    struct wi_sim_world *world = core->world;
     if (wi_chance(&world->choices, WI_SIM_SCHEDULE, world->faults.preempt))
-        (void)wi_sim_wait(world, world->now);
+        wait_until(core, world->now);
 }
 
 /* ---- descriptors, clock, entropy ---- */
@@ -148,7 +159,8 @@ static int sim_attach(struct wi_backend *be, int fd, void **word)
 
 static void sim_detach(struct wi_backend *be, int fd, void *word)
 {
-    (void)be, (void)fd, (void)word;
+    (void)word;
+    wi_sim_check_unused(wi_sim_core_of(be), fd, 0, "let go of");
 }
 
 static weir_ns sim_now(struct wi_backend *be)
@@ -216,38 +228,57 @@ void wi_sim_core_discard(struct wi_sim_core *core)
         if (r->file != NULL)
             wi_sim_file_drop(r->file);
         wi_sim_held_let_go(r);
-        if ((r->token & WI_TOKEN_CANCEL) == 0 && r->req.opcode == WI_OP_CALL)
+        if (r->req.opcode == WI_OP_CALL)
             wi_sim_call_discard(r);
     }
     wi_sim_orphans_discard(core);
     free_list(&core->requests, offsetof(struct wi_sim_request, all));
     free_list(&core->spare, offsetof(struct wi_sim_request, all));
     free_list(&core->due, offsetof(struct wi_sim_due, link));
+    free_list(&core->late, offsetof(struct wi_sim_due, link));
     free_list(&core->spare_due, offsetof(struct wi_sim_due, link));
     if (core->base.wake_fd >= 0)
         (void)wi_sim_fd_close(core->node, core->base.wake_fd);
     core->node->cores--;
     free(core->slot);
-    free(core->base.area);
+    wi_sim_area_drop(core);
     if (core->own_world)
         wi_sim_world_close(world);
     free(core);
 }
 
-/* Cancels whose targets have ended may be left: nobody waits for what they have to say. */
-static bool is_in_flight(const struct wi_sim_core *core)
+/* Cancels whose targets have ended may be left: nobody waits for what they have to say. The wake-up's
+ * POLL went with its cancel. */
+static void check_idle(const struct wi_sim_core *core)
 {
-    for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next)
-        if ((wi_container_of(at, struct wi_sim_request, all)->token & WI_TOKEN_CANCEL) == 0)
-            return true;
-    return false;
+    for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
+        const struct wi_sim_request *r = wi_container_of(at, struct wi_sim_request, all);
+        WEIR_REQUIRE((r->token & WI_TOKEN_CANCEL) != 0,
+                     "simulation: a core is closed while a %s on descriptor %d is under way",
+                     wi_sim_request_name(&r->req), (int)r->req.fd);
+    }
+}
+
+/* The process ends with its last core: whatever it has open, somebody was given and has forgotten. */
+static void check_closed(const struct wi_sim_core *core)
+{
+    const struct wi_sim_node *node = core->node;
+    if (node->cores > 1 || node->guests)
+        return;
+    for (unsigned i = 0; i < node->fd_room; i++) {
+        int fd = (int)(WI_SIM_FD_FIRST + i);
+        WEIR_REQUIRE(node->fd[i] == NULL || fd == core->base.wake_fd,
+                     "simulation: descriptor %d, %s, is open at the end of node %s", fd,
+                     wi_sim_file_name(node->fd[i]), node->name);
+    }
 }
 
 static void sim_close(struct wi_backend *be)
 {
     struct wi_sim_core *core = wi_sim_core_of(be);
-    wi_assert(!is_in_flight(core));
+    check_idle(core);
     WEIR_REQUIRE(wi_sim_area_is_whole(core), "simulation: received bytes were never given back");
+    check_closed(core);
     wi_sim_core_discard(core);
 }
 
@@ -291,8 +322,9 @@ static void choose_caps(struct wi_sim_core *core, const struct wi_backend_config
     unsigned off = config->features_off;
     if (wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor))
         off |= WEIR_CAP_BUFFER_RING;
-    be->chain_max = wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor) ? 1 : WI_CHAIN_MAX;
+    bool chains = !wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor);
     core->no_cache = wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor);
+    core->no_raw = wi_sim_fault(world, WI_SIM_WORLD, world->faults.poor);
     be->caps.backend = WEIR_BACKEND_SIM;
     be->caps.features = WEIR_CAP_BUFFER_RING & ~off;
     unsigned sq = power_of_two(config->sq_entries > 0 ? config->sq_entries : SQ_ENTRIES);
@@ -301,6 +333,7 @@ static void choose_caps(struct wi_sim_core *core, const struct wi_backend_config
         cq = power_of_two(config->cq_entries > sq ? config->cq_entries : sq);
     be->caps.sq_entries = sq;
     be->caps.cq_entries = cq;
+    be->chain_max = !chains ? 1 : sq < WI_CHAIN_MAX ? sq : WI_CHAIN_MAX;
 }
 
 /* A part of what is opened exists. */
@@ -328,6 +361,7 @@ static struct wi_sim_core *core_new(struct wi_sim_node *node, bool own_world)
     wi_list_init(&core->requests);
     wi_list_init(&core->spare);
     wi_list_init(&core->due);
+    wi_list_init(&core->late);
     wi_list_init(&core->spare_due);
     wi_list_init(&core->orphans);
     wi_sim_file_init(&core->wake, node, &wake_ops, WI_SIM_WAKE);
@@ -373,6 +407,7 @@ int wi_sim_open(struct wi_backend **out, const struct wi_backend_config *config,
         core->base.area = malloc(core->base.area_bytes);
         if (core->base.area == NULL)
             return refuse(core, why, -ENOMEM);
+        wi_sim_area_open(core);
     }
     wi_standing_init(&core->base.standing);
     *out = &core->base;

@@ -32,6 +32,15 @@ void wi_sim_file_drop(struct wi_sim_file *file)
     file->ops->release(file);
 }
 
+const char *wi_sim_file_name(const struct wi_sim_file *file)
+{
+    static const char *const names[] = {[WI_SIM_WAKE] = "a wake-up",
+                                        [WI_SIM_SOCKET] = "a socket",
+                                        [WI_SIM_LISTENER] = "a listener",
+                                        [WI_SIM_DISK_FILE] = "a file"};
+    return file != NULL ? names[file->kind] : "nothing";
+}
+
 static struct wi_sim_request *request_of(struct wi_list *queue)
 {
     return wi_container_of(queue, struct wi_sim_request, queue);

@@ -7,7 +7,7 @@
  *     request ------'     state, attempt, release: of its kind
  *
  * Counted: the descriptor is one holder, every request in flight another. So a descriptor that is
- * closed under an armed request leaves the connection open (as io_uring does), and its number may
+ * abandoned under an armed request leaves the connection open (as io_uring does), and its number may
  * name another file meanwhile.
  *
  * Requests wait in order: of `reads` and of `writes` the first one alone is attempted. A kick makes
@@ -64,6 +64,9 @@ static inline void wi_sim_file_hold(struct wi_sim_file *file)
 }
 
 void wi_sim_file_drop(struct wi_sim_file *file);
+
+/* "a socket", ...: for messages. */
+const char *wi_sim_file_name(const struct wi_sim_file *file);
 
 /* Something happened to the file, in these poll(2) bits: lets go on who waits for it. */
 void wi_sim_file_kick(struct wi_sim_file *file, uint32_t events);

@@ -131,13 +131,14 @@ int wi_sim_fd_new(struct wi_sim_node *node, struct wi_sim_file *file)
 {
     if (node->fd_open >= node->fd_max)
         return -EMFILE;
-    unsigned at = 0;
+    unsigned at = node->fd_from;
     while (at < node->fd_room && node->fd[at] != NULL)
         at++;
     if (at == node->fd_room && make_room(node) < 0)
         return -ENOMEM;
     node->fd[at] = file;
     node->fd_open++;
+    node->fd_from = at + 1;
     return (int)(WI_SIM_FD_FIRST + at);
 }
 
@@ -146,8 +147,11 @@ int wi_sim_fd_close(struct wi_sim_node *node, int fd)
     struct wi_sim_file *file = wi_sim_fd_file(node, fd);
     if (file == NULL)
         return -EBADF;
-    node->fd[fd - WI_SIM_FD_FIRST] = NULL;
+    unsigned at = (unsigned)fd - WI_SIM_FD_FIRST;
+    node->fd[at] = NULL;
     node->fd_open--;
+    if (at < node->fd_from)
+        node->fd_from = at;
     wi_sim_file_drop(file);
     return 0;
 }

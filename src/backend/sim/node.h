@@ -39,6 +39,8 @@ struct wi_sim_node {
     int64_t skew, drift;
     struct wi_sim_file **fd; /* by number less WI_SIM_FD_FIRST; NULL: free */
     unsigned fd_room, fd_open, fd_max;
+    bool guests;            /* others than weir have descriptors here, and do as they like */
+    unsigned fd_from;       /* no number below it is free */
     struct wi_list sockets; /* all that exist, closed ones that linger included; by socket.h */
     uint64_t unix_numbers;  /* given out: every unix socket with a name has one */
     uint16_t port_next;     /* of those that are chosen for who does not care */

@@ -11,7 +11,23 @@
 /* What one system call moves at most (MAX_RW_COUNT of the kernel, see write(2)). */
 #define TRANSFER_MAX 0x7ffff000u
 
+/* From a cancel that comes too late to the end of its target. */
+#define LATE_NS_MIN WEIR_US
+#define LATE_NS_MAX (100 * WEIR_US)
+
 enum { SLOTS_FIRST = 64 };
+
+const char *wi_sim_request_name(const struct wi_req *req)
+{
+    static const char *const names[WI_OP_COUNT] = {
+        [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",     [WI_OP_ACCEPT] = "accept",
+        [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive",  [WI_OP_SEND] = "send",
+        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",     [WI_OP_WRITE] = "write",
+        [WI_OP_FSYNC] = "sync",      [WI_OP_OPEN] = "open",     [WI_OP_CLOSE] = "close",
+        [WI_OP_RENAME] = "rename",   [WI_OP_UNLINK] = "unlink", [WI_OP_STAT] = "stat",
+        [WI_OP_RAW] = "raw entry",   [WI_OP_CALL] = "call"};
+    return names[req->opcode];
+}
 
 struct wi_sim_request *wi_sim_request_new(struct wi_sim_core *core, uint64_t token)
 {
@@ -29,6 +45,8 @@ struct wi_sim_request *wi_sim_request_new(struct wi_sim_core *core, uint64_t tok
 void wi_sim_request_free(struct wi_sim_request *r)
 {
     wi_list_remove(&r->all);
+    if (r->file != NULL)
+        wi_sim_file_drop(r->file);
     wi_list_push_back(&r->core->spare, &r->all);
 }
 
@@ -57,6 +75,10 @@ int wi_sim_request_enlist(struct wi_sim_request *r, const struct wi_req *req)
                  "simulation: slot %u is used again before its last completion", (unsigned)slot);
     core->slot[slot] = r;
     r->req = *req;
+    if (r->req.opcode == WI_OP_RAW)
+        wi_sim_raw_read(r);
+    if (r->req.opcode == WI_OP_CALL)
+        wi_sim_call_stage(r);
     if (r->req.len > TRANSFER_MAX)
         r->req.len = TRANSFER_MAX;
     return 0;
@@ -72,15 +94,11 @@ void wi_sim_request_release(struct wi_sim_request *r)
 
 /* ---- ends ---- */
 
-/* Leaves its file; who stood behind it may go on with what the file has. */
-static void leave_file(struct wi_sim_request *r)
+void wi_sim_request_over(struct wi_sim_request *r)
 {
-    struct wi_sim_file *file = r->file;
-    if (file == NULL)
-        return;
-    r->file = NULL;
     wi_list_remove(&r->queue);
-    wi_sim_file_drop(file);
+    wi_sim_event_clear(r->core->world, &r->event);
+    r->state = WI_SIM_DONE;
 }
 
 static void pass_on(struct wi_sim_request *then, bool success)
@@ -97,23 +115,26 @@ static void pass_on(struct wi_sim_request *then, bool success)
 void wi_sim_request_end(struct wi_sim_request *r, ssize_t res)
 {
     struct wi_sim_request *then = r->then;
-    leave_file(r);
-    r->state = WI_SIM_DONE;
-    wi_sim_due_add(r->core, r, r->token, (int32_t)res, 0);
+    wi_sim_request_over(r);
+    if (r->zero_copy)
+        wi_sim_raw_sent(r, res);
+    else
+        (void)wi_sim_due_add(r->core, r, r->token, (int32_t)res, 0);
     if (then != NULL)
         pass_on(then, wi_req_succeeded(&r->req, res));
 }
 
-/* One of several completions, or, by the fault, the last. False: it was. */
+/* One of several completions, or the last: by the fault, of one that is about to end, or where the
+ * queue is full, which no kernel lets a request that goes on overflow. False: it was. */
 static bool report(struct wi_sim_request *r, int32_t res, uint32_t flags)
 {
     struct wi_sim_world *world = r->core->world;
-    bool last = wi_sim_fault(world, WI_SIM_RING, world->faults.multi_end);
-    if (last) {
-        leave_file(r);
-        r->state = WI_SIM_DONE;
-    }
-    wi_sim_due_add(r->core, r, r->token, res, flags | (last ? 0 : WI_CQE_MORE));
+    bool last = wi_sim_event_is_set(&r->event) ||
+                r->core->due_count >= r->core->base.caps.cq_entries ||
+                wi_sim_fault(world, WI_SIM_RING, world->faults.multi_end);
+    if (last)
+        wi_sim_request_over(r);
+    (void)wi_sim_due_add(r->core, r, r->token, res, flags | (last ? 0 : WI_CQE_MORE));
     return !last;
 }
 
@@ -150,38 +171,50 @@ static void accept_many(struct wi_sim_request *r)
     } while (report(r, (int32_t)res, 0));
 }
 
-static void receive_many(struct wi_sim_request *r)
+/* One part of what has come; false: there is nothing more, or it has ended. */
+static bool receive_part(struct wi_sim_request *r)
 {
     struct wi_sim_core *core = r->core;
-    struct wi_sim_world *world = core->world;
     struct wi_req req = r->req;
     uint32_t at;
-    ssize_t res;
-    do {
-        bool full = (req.len = wi_sim_area_room(core, &at)) == 0;
-        if ((r->file->ops->state(r->file) & (POLLIN | POLLERR | POLLHUP)) == 0)
-            return;
-        if (full || wi_sim_fault(world, WI_SIM_RING, world->faults.no_buffers)) {
+    req.len = wi_sim_area_room(core, &at);
+    if (req.len == 0) {
+        wi_sim_request_end(r, -ENOBUFS);
+        return false;
+    }
+    req.mem = core->base.area + at;
+    ssize_t res = r->file->ops->attempt(r->file, core, &req);
+    wi_sim_area_take(core, at, res > 0 ? (uint32_t)res : 0);
+    if (res > 0)
+        return report(r, (int32_t)res, WI_CQE_DATA | at << WI_CQE_AT_SHIFT);
+    if (res != -EAGAIN)
+        wi_sim_request_end(r, res);
+    return false;
+}
+
+/* What a full area refuses may be asked for before there is anything to refuse. */
+static void receive_many(struct wi_sim_request *r)
+{
+    struct wi_sim_world *world = r->core->world;
+    bool begins = r->made == 0;
+    while ((r->file->ops->state(r->file) & (POLLIN | POLLERR | POLLHUP)) != 0 || begins) {
+        if (wi_sim_fault(world, WI_SIM_RING, world->faults.no_buffers)) {
             wi_sim_request_end(r, -ENOBUFS);
             return;
         }
-        req.mem = core->base.area + at;
-        res = r->file->ops->attempt(r->file, core, &req);
-        if (res == -EAGAIN)
+        if (!receive_part(r))
             return;
-        if (res <= 0) {
-            wi_sim_request_end(r, res);
+        if (begins && wi_sim_fault(world, WI_SIM_RING, world->faults.mute))
             return;
-        }
-        wi_sim_area_take(core, at, (uint32_t)res);
-    } while (report(r, (int32_t)res, WI_CQE_DATA | at << WI_CQE_AT_SHIFT));
+        begins = false;
+    }
 }
 
 static ssize_t attempt(struct wi_sim_request *r)
 {
     struct wi_req rest = r->req;
-    rest.mem = r->sent > 0 ? (char *)rest.mem + r->sent : rest.mem;
-    rest.len -= r->sent;
+    rest.mem = r->moved > 0 ? (char *)rest.mem + r->moved : rest.mem;
+    rest.len -= r->moved;
     wi_sim_held_open(r);
     ssize_t res = r->file->ops->attempt(r->file, r->core, &rest);
     wi_sim_held_shut(r);
@@ -195,19 +228,26 @@ static void transfer(struct wi_sim_request *r)
         wi_sim_request_end(r, res);
 }
 
-static void send_all(struct wi_sim_request *r)
+/* An error behind bytes that have been moved is not told of, nor is the end of the stream. */
+static void move_all(struct wi_sim_request *r)
 {
-    while (r->sent < r->req.len) {
+    while (r->moved < r->req.len) {
         ssize_t res = attempt(r);
         if (res == -EAGAIN)
             return;
-        if (res < 0) {
-            wi_sim_request_end(r, r->sent > 0 ? (ssize_t)r->sent : res);
+        if (res <= 0) {
+            wi_sim_request_end(r, r->moved > 0 ? (ssize_t)r->moved : res);
             return;
         }
-        r->sent += (uint32_t)res;
+        r->moved += (uint32_t)res;
     }
-    wi_sim_request_end(r, r->sent);
+    wi_sim_request_end(r, r->moved);
+}
+
+static bool wants_all(const struct wi_req *req)
+{
+    return (req->opcode == WI_OP_SEND || req->opcode == WI_OP_RECV) &&
+           (req->msg_flags & MSG_WAITALL) != 0 && req->len > 0;
 }
 
 static void try_now(struct wi_sim_request *r)
@@ -217,8 +257,8 @@ static void try_now(struct wi_sim_request *r)
         accept_many(r);
     else if (r->req.opcode == WI_OP_RECV && multi)
         receive_many(r);
-    else if (r->req.opcode == WI_OP_SEND && (r->req.msg_flags & MSG_WAITALL) && r->req.len > 0)
-        send_all(r);
+    else if (wants_all(&r->req))
+        move_all(r);
     else
         transfer(r);
 }
@@ -259,6 +299,15 @@ static void enqueue(struct wi_sim_request *r)
     r->state = WI_SIM_WAITS;
 }
 
+void wi_sim_check_one_receive(const struct wi_sim_file *file, int fd)
+{
+    if (file->node->guests)
+        return;
+    for (struct wi_list *at = file->reads.next; at != &file->reads; at = at->next)
+        WEIR_REQUIRE(wi_container_of(at, struct wi_sim_request, queue)->req.opcode != WI_OP_RECV,
+                     "simulation: two receives are under way on descriptor %d", fd);
+}
+
 static void begin_at_file(struct wi_sim_request *r)
 {
     struct wi_sim_file *file = wi_sim_fd_file(r->core->node, r->req.fd);
@@ -268,6 +317,8 @@ static void begin_at_file(struct wi_sim_request *r)
     }
     wi_sim_file_hold(file);
     r->file = file;
+    if (r->req.opcode == WI_OP_RECV && (r->req.msg_flags & MSG_PEEK) == 0)
+        wi_sim_check_one_receive(file, r->req.fd);
     enqueue(r);
     if (r->req.opcode == WI_OP_POLL) {
         uint32_t seen = file->ops->state(file) & poll_mask(r);
@@ -278,58 +329,79 @@ static void begin_at_file(struct wi_sim_request *r)
     }
 }
 
-/* Which of the two completions comes first is the fault's. */
-static int stop(struct wi_sim_request *r)
+/* Bytes that have been moved are a result, and it wins: their owner has to know of them. */
+static void stop_waiting(struct wi_sim_request *r)
 {
-    struct wi_sim_world *world = r->core->world;
-    switch (r->state) {
-    case WI_SIM_LINKED:
-    case WI_SIM_STAGED:
-        return -ENOENT;
-    case WI_SIM_DONE:
-        return wi_sim_fault(world, WI_SIM_RING, world->faults.cancel_late) ? -EALREADY : -ENOENT;
-    case WI_SIM_WORKS:
-        if (r->req.opcode == WI_OP_CALL)
-            return wi_sim_call_cancel(r);
-        if (wi_sim_fault(world, WI_SIM_RING, world->faults.cancel_late))
-            return -EALREADY;
-        wi_sim_event_clear(world, &r->event);
-        wi_sim_request_end(r, -ECANCELED);
-        return 0;
-    case WI_SIM_WAITS:
-        break;
-    }
     struct wi_sim_file *file = r->file;
     bool reads = queue_of(r) == &file->reads, writes = queue_of(r) == &file->writes;
-    wi_sim_file_hold(file);
-    /* Bytes that have left are a result, and it wins: its owner has to know of them. */
-    wi_sim_request_end(r, r->sent > 0 ? (ssize_t)r->sent : -ECANCELED);
+    wi_sim_request_end(r, r->moved > 0 ? (ssize_t)r->moved : -ECANCELED);
     wi_sim_file_kick(file, reads ? POLLIN : writes ? POLLOUT : 0); /* whoever stood behind it */
-    wi_sim_file_drop(file);
+}
+
+static void give_in(struct wi_sim_world *world, struct wi_sim_event *event)
+{
+    (void)world;
+    stop_waiting(wi_container_of(event, struct wi_sim_request, event));
+}
+
+/* It ends soon, with what comes until then. */
+static int stop_late(struct wi_sim_request *r)
+{
+    struct wi_sim_world *world = r->core->world;
+    r->event.fn = give_in;
+    if (!wi_sim_event_is_set(&r->event))
+        wi_sim_event_set(
+            world, &r->event,
+            world->now + wi_choose_between(&world->choices, WI_SIM_RING, LATE_NS_MIN, LATE_NS_MAX));
+    return -EALREADY;
+}
+
+static int stop(struct wi_sim_request *r)
+{
+    if (r->state == WI_SIM_LINKED || r->state == WI_SIM_STAGED || r->state == WI_SIM_SENT)
+        return -ENOENT;
+    if (r->state == WI_SIM_WORKS && r->req.opcode == WI_OP_CALL)
+        return wi_sim_call_cancel(r);
+    struct wi_sim_world *world = r->core->world;
+    bool late = wi_sim_fault(world, WI_SIM_RING, world->faults.cancel_late);
+    if (r->state == WI_SIM_DONE)
+        return late ? -EALREADY : -ENOENT;
+    if (r->state == WI_SIM_WORKS && (late || r->req.opcode == WI_OP_CLOSE))
+        return -EALREADY;
+    if (late)
+        return stop_late(r);
+    if (r->state == WI_SIM_WAITS)
+        stop_waiting(r);
+    else
+        wi_sim_request_end(r, -ECANCELED);
     return 0;
+}
+
+/* Which of the two completions comes first is the fault's. */
+static void tell_canceler(struct wi_sim_core *core, uint64_t token, int res,
+                          const struct wi_sim_request *target)
+{
+    struct wi_sim_world *world = core->world;
+    struct wi_sim_due *own = wi_sim_due_add(core, NULL, token, res, 0);
+    struct wi_sim_due *other = target != NULL ? target->due : NULL;
+    if (res != 0 || !wi_sim_fault(world, WI_SIM_RING, world->faults.reorder))
+        return;
+    if (other == NULL || other->held > 0 || own->held > 0)
+        return;
+    wi_list_remove(&own->link);
+    wi_list_push_back(&other->link, &own->link); /* just before it */
 }
 
 static void carry_out_cancel(struct wi_sim_request *r)
 {
     struct wi_sim_core *core = r->core;
-    struct wi_sim_world *world = core->world;
     uint64_t token = r->token;
     uint32_t slot = wi_token_slot(token);
     struct wi_sim_request *target = slot < core->slots ? core->slot[slot] : NULL;
     wi_sim_request_free(r);
-    if (target == NULL || target->token != (token & ~WI_TOKEN_CANCEL)) {
-        wi_sim_due_add(core, NULL, token, -ENOENT, 0);
-        return;
-    }
-    struct wi_sim_due *last =
-        core->due_count > 0 ? wi_container_of(core->due.prev, struct wi_sim_due, link) : NULL;
-    int res = stop(target);
-    wi_sim_due_add(core, NULL, token, res, 0);
-    if (res == 0 && wi_sim_fault(world, WI_SIM_RING, world->faults.reorder)) {
-        struct wi_list *own = core->due.prev;
-        wi_list_remove(own);
-        wi_list_push_front(last != NULL ? &last->link : &core->due, own);
-    }
+    if (target != NULL && target->token != (token & ~WI_TOKEN_CANCEL))
+        target = NULL;
+    tell_canceler(core, token, target != NULL ? stop(target) : -ENOENT, target);
 }
 
 void wi_sim_request_begin(struct wi_sim_request *r)

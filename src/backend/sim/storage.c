@@ -92,7 +92,7 @@ static ssize_t perform(struct wi_sim_request *r)
     case WI_OP_OPEN:
         return open_file(r->core->node, req);
     case WI_OP_CLOSE:
-        return wi_sim_fd_close(r->core->node, req->fd);
+        return wi_sim_fd_close_checked(r->core, req->fd, 1);
     case WI_OP_RENAME:
         return wi_sim_disk_rename(disk, req->mem, req->to);
     case WI_OP_UNLINK:
