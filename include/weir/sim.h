@@ -61,6 +61,7 @@ struct weir_sim_node_opts {
     const struct weir_opts *opts; /* of its run; the backend is sim */
     unsigned fds_max;             /* descriptors it may have open; 1,048,576 */
     uint64_t disk_bytes;          /* 1 GiB */
+    const char *dirs;             /* directories on its disk: "/var/lib/x /tmp", parents included */
 };
 
 #define WEIR_SIM_NODE_OPTS(...) \
@@ -83,8 +84,10 @@ WEIR_API int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_
                           void *arg);
 
 /* Starts a node that runs `main_fn` as weir_run would; it has addresses 10.0.0.n+1 and fd00::n+1, its
- * name, and a disk of its own. Its number, from 1; -EEXIST: there is one of that name, which
- * weir_sim_restart starts again; -EINVAL, -ENOMEM; -ENFILE: 63 nodes are there. `arg` is borrowed. */
+ * name, and a disk of its own, empty but for `dirs`. Its number, from 1; -EEXIST: there is one of that
+ * name, which weir_sim_restart starts again; -EINVAL, named in the log; -ENOMEM; -ENFILE: 63 nodes are
+ * there. Options of its run are looked at when it starts: what is wrong with them is its result. `arg` is
+ * borrowed. Lines of its log begin with its name and its time, unless it has a log of its own. */
 WEIR_API WEIR_MUST_USE int weir_sim_node(const struct weir_sim_node_opts *opts, weir_fn *main_fn,
                                          void *arg);
 
@@ -102,8 +105,12 @@ WEIR_API WEIR_MUST_USE int weir_sim_restart(int node, weir_fn *main_fn, void *ar
  * -ESRCH: no such node. [wait] */
 WEIR_API WEIR_MUST_USE int weir_sim_wait(int node);
 
+/* Whether the node runs: 1 or 0, or -ESRCH. After weir_sim_wait this tells a result of the node from an
+ * interruption of the caller's own. */
+WEIR_API WEIR_MUST_USE int weir_sim_is_running(int node);
+
 /* A signal comes to the node: to weir_signal_wait, and to the options stop_signals and dump_signal. 0 or
- * -ESRCH. */
+ * -ESRCH; -EINVAL: no such signal. */
 WEIR_API int weir_sim_signal(int node, int signo);
 
 /* ---- the network ---- */
@@ -117,7 +124,7 @@ enum weir_sim_link {
 #define WEIR_SIM_ALL (-1)
 
 /* What the way from one node to another does from now on; the way back is another one. WEIR_SIM_ALL is
- * every node but the other one named. 0, -ESRCH or -EINVAL. */
+ * every node but the other one named. 0; -ESRCH; -EINVAL: no such way, or a node and itself. */
 WEIR_API int weir_sim_link(int from, int to, enum weir_sim_link how);
 
 /* Both ways. */
@@ -125,7 +132,7 @@ WEIR_API int weir_sim_partition(int a, int b);
 
 /* ---- faults ---- */
 
-/* From now on other faults, as in the options. 0 or -EINVAL, with a line in the log. */
+/* From now on other faults, as in the options: NULL is "calm". 0 or -EINVAL, with a line in the log. */
 WEIR_API int weir_sim_faults(const char *faults);
 
 /* No faults any more, and all links open: what is left must now come to its end, within whatever

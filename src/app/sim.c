@@ -171,6 +171,10 @@ int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_
     sim->main_arg = arg;
     sim->prefix = "";
     int rc = read_opts(sim, opts);
+    if (rc == 0 && main_fn == NULL) {
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: there is no function to run");
+        rc = -EINVAL;
+    }
     if (rc == 0)
         rc = wi_sim_environment(sim);
     if (rc == 0)
@@ -208,7 +212,7 @@ int weir_sim_link(int from, int to, enum weir_sim_link how)
         return -EPERM;
     if ((from != WEIR_SIM_ALL && !is_node(sim, from)) || (to != WEIR_SIM_ALL && !is_node(sim, to)))
         return -ESRCH;
-    if ((int)how < WEIR_SIM_OPEN || how > WEIR_SIM_HELD)
+    if ((int)how < WEIR_SIM_OPEN || how > WEIR_SIM_HELD || (from == to && from != WEIR_SIM_ALL))
         return -EINVAL;
     for (unsigned a = 0; a < sim->world->node_count; a++)
         for (unsigned b = 0; b < sim->world->node_count; b++)

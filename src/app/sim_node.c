@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* sim_node -- the processes on the nodes of a world: start, wait, crash, restart; see sim.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app/sim.h"
 #include "base/opts.h"
@@ -100,29 +104,96 @@ static int read_node_opts(struct wi_sim *sim, const struct weir_sim_node_opts *g
         return 0;
     int length = snprintf(text, sizeof text, "%s:1", out->name);
     if (length < 0 || (size_t)length >= sizeof text || !wi_host_is_meant(text) ||
-        wi_host_read(&host, text, &bad_at) < 0) {
+        wi_host_read(&host, text, &bad_at) < 0 || strcasecmp(out->name, "localhost") == 0) {
         wi_log(&sim->log, WEIR_LOG_ERROR,
-               "weir_sim_node: name \"%.80s\": must be a host's name of at most %d bytes",
+               "weir_sim_node: name \"%.80s\": must be a host's name of at most %d bytes, and not "
+               "localhost",
                out->name, WI_SIM_NAME_MAX - 1);
         return -EINVAL;
     }
     return wi_sim_node_named(sim->world, out->name) != NULL ? -EEXIST : 0;
 }
 
-static void set_opts(struct wi_sim_process *process, const struct weir_opts *given)
+/* Of several nodes that speak, each says who it is, and when that was by its clock. */
+static void say(enum weir_log_level level, const char *msg, void *user)
 {
+    const struct wi_sim_process *process = user;
     const struct weir_sim_opts *world = &process->sim->opts;
-    process->opts = (struct weir_opts){.size = sizeof process->opts};
-    if (given != NULL)
-        memcpy(&process->opts, given,
-               given->size < sizeof process->opts ? given->size : sizeof process->opts);
-    process->opts.size = sizeof process->opts;
-    if (process->opts.log == NULL) {
-        process->opts.log = world->log;
-        process->opts.log_user = world->log_user;
+    weir_ns now = wi_sim_node_clock(process->node);
+    char line[640];
+    (void)snprintf(line, sizeof line, "%s %lld.%06lld: %s", process->node->name,
+                   (long long)(now / WEIR_SEC), (long long)(now % WEIR_SEC / WEIR_US), msg);
+    if (world->log != NULL)
+        world->log(level, line, world->log_user);
+    else
+        (void)fprintf(stderr, "weir: %s\n", line);
+}
+
+static int set_opts(struct wi_sim_process *process, const struct weir_opts *given)
+{
+    struct weir_opts *opts = &process->opts;
+    int rc = wi_opts_read(opts, sizeof *opts, given);
+    if (rc < 0) {
+        wi_log(&process->sim->log, WEIR_LOG_ERROR,
+               "weir_sim_node: opts of %zu bytes; use WEIR_OPTS", given->size);
+        return rc;
     }
-    if (process->opts.log_level == WEIR_LOG_DEFAULT)
-        process->opts.log_level = world->log_level;
+    opts->size = sizeof *opts;
+    if (opts->log == NULL) {
+        opts->log = say;
+        opts->log_user = process;
+    }
+    if (opts->log_level == WEIR_LOG_DEFAULT)
+        opts->log_level = process->sim->opts.log_level;
+    return 0;
+}
+
+/* The directory on the way to `path` that ends at `end`, for good. */
+static int make_dir(struct wi_sim_disk *disk, const char *path, size_t end)
+{
+    char text[PATH_MAX];
+    struct wi_sim_open *parent;
+    (void)snprintf(text, sizeof text, "%.*s", (int)end, path);
+    int rc = wi_sim_disk_mkdir(disk, text, 0755);
+    if (rc < 0)
+        return rc == -EEXIST ? 0 : rc;
+    char *slash = strrchr(text, '/');
+    slash[slash == text] = 0; /* the root is its own parent's name */
+    rc = wi_sim_file_open(disk, text, O_RDONLY | O_DIRECTORY, 0, &parent);
+    if (rc < 0)
+        return rc;
+    rc = wi_sim_file_sync(disk, parent);
+    wi_sim_file_close(disk, parent);
+    return rc;
+}
+
+/* Whoever set the machine up did so on a good day. */
+static int make_dirs(struct wi_sim_process *process, const char *dirs)
+{
+    struct wi_sim_world *world = process->sim->world;
+    struct wi_sim_faults faults = world->faults;
+    int rc = 0;
+    wi_sim_faults_heal(&world->faults);
+    for (const char *at = dirs; rc == 0 && *(at += strspn(at, " ")) != 0; at += strcspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        if (*at != '/' || len >= PATH_MAX)
+            rc = -EINVAL;
+        for (size_t end = 1; end <= len && rc == 0; end++)
+            if (end > 1 && (end == len || at[end] == '/'))
+                rc = make_dir(process->node->disk, at, end);
+    }
+    world->faults = faults;
+    if (rc < 0)
+        wi_log(&process->sim->log, WEIR_LOG_ERROR, "weir_sim_node: dirs \"%.80s\": %s", dirs,
+               weir_strerror(rc));
+    return rc;
+}
+
+static bool is_function(struct wi_sim *sim, const char *call, weir_fn *fn)
+{
+    if (fn == NULL)
+        wi_log(&sim->log, WEIR_LOG_ERROR, "%s: there is no function to run", call);
+    return fn != NULL;
 }
 
 int weir_sim_node(const struct weir_sim_node_opts *given, weir_fn *main_fn, void *arg)
@@ -131,7 +202,8 @@ int weir_sim_node(const struct weir_sim_node_opts *given, weir_fn *main_fn, void
     struct weir_sim_node_opts opts;
     if (sim == NULL)
         return -EPERM;
-    int rc = read_node_opts(sim, given, &opts);
+    int rc =
+        is_function(sim, "weir_sim_node", main_fn) ? read_node_opts(sim, given, &opts) : -EINVAL;
     if (rc < 0)
         return rc;
     if (sim->world->node_count == WI_SIM_NODES_MAX)
@@ -146,9 +218,17 @@ int weir_sim_node(const struct weir_sim_node_opts *given, weir_fn *main_fn, void
         .sim = sim, .node = node, .main_fn = main_fn, .main_arg = arg, .life = WI_SIM_ENDED};
     wi_list_init(&process->waiters);
     wi_list_init(&process->memory);
-    set_opts(process, opts.opts);
-    rc = start_life(process);
-    return rc < 0 ? rc : (int)node->index;
+    rc = set_opts(process, opts.opts);
+    if (rc == 0 && opts.dirs != NULL)
+        rc = make_dirs(process, opts.dirs);
+    if (rc == 0)
+        rc = start_life(process);
+    if (rc == 0)
+        return (int)node->index;
+    sim->world->node_count--; /* it was the last one */
+    wi_sim_node_free(node);
+    *process = (struct wi_sim_process){.node = NULL};
+    return rc;
 }
 
 /* A node that was started by weir_sim_node, or NULL. */
@@ -169,6 +249,8 @@ int weir_sim_restart(int node, weir_fn *main_fn, void *arg)
         return -ESRCH;
     if (process->life == WI_SIM_RUNS)
         return -EALREADY;
+    if (!is_function(sim, "weir_sim_restart", main_fn))
+        return -EINVAL;
     process->main_fn = main_fn;
     process->main_arg = arg;
     return start_life(process);
@@ -235,11 +317,22 @@ int weir_sim_wait(int node)
     return process->life != WI_SIM_RUNS ? process->result : rc;
 }
 
+int weir_sim_is_running(int node)
+{
+    struct wi_sim *sim = wi_sim_here();
+    if (sim == NULL)
+        return -EPERM;
+    const struct wi_sim_process *process = find(sim, node);
+    return process == NULL ? -ESRCH : process->life == WI_SIM_RUNS;
+}
+
 int weir_sim_signal(int node, int signo)
 {
     struct wi_sim *sim = wi_sim_here();
     if (sim == NULL)
         return -EPERM;
+    if (signo <= 0 || signo > SIGRTMAX)
+        return -EINVAL;
     struct wi_sim_process *process = find(sim, node);
     if (process == NULL || process->runtime == NULL)
         return -ESRCH;

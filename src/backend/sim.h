@@ -8,6 +8,7 @@
 #define WI_BACKEND_SIM_H
 
 #include "backend/sim/core.h"   // IWYU pragma: export
+#include "backend/sim/disk.h"   // IWYU pragma: export
 #include "backend/sim/record.h" // IWYU pragma: export
 #include "backend/sim/socket.h" // IWYU pragma: export
 #include "backend/sim/world.h"  // IWYU pragma: export

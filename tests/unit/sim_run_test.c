@@ -126,11 +126,14 @@ static int wait_for_result(void *arg)
     CHECK_EQ(weir_sim_crash(node), -ESRCH);
     CHECK_EQ(weir_sim_restart(node, return_seven, NULL), 0);
     CHECK_EQ(weir_sim_restart(node, return_seven, NULL), -EALREADY);
+    CHECK_EQ(weir_sim_is_running(node), 1);
     {
         WEIR_WITHIN(WEIR_MS);
         CHECK_EQ(weir_sim_wait(node), -ETIMEDOUT);
     }
     CHECK_EQ(weir_sim_wait(node), 7);
+    CHECK_EQ(weir_sim_is_running(node), 0);
+    CHECK_EQ(weir_sim_is_running(9), -ESRCH);
     return 0;
 }
 
@@ -145,6 +148,9 @@ static int name_twice(void *arg)
     (void)start("twin", return_seven, NULL);
     CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "twin"), return_seven, NULL), -EEXIST);
     CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "no good"), return_seven, NULL), -EINVAL);
+    CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "localhost"), return_seven, NULL), -EINVAL);
+    CHECK_EQ(weir_sim_node(NULL, NULL, NULL), -EINVAL);
+    CHECK_EQ(said("weir_sim_node: there is no function to run"), 1);
     CHECK_EQ(said("name \"no good\": must be a host's name"), 1);
     CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.opts = WEIR_OPTS(.backend = WEIR_BACKEND_EPOLL)),
                            return_seven, NULL),
@@ -157,6 +163,48 @@ static int name_twice(void *arg)
 CASE(sim_node_that_cannot_be_is_named)
 {
     CHECK_EQ(calm_world(name_twice, NULL), 0);
+}
+
+static int hold_dirs(void *arg)
+{
+    (void)arg;
+    return weir_sleep(WEIR_SEC);
+}
+
+static int find_dirs(void *arg)
+{
+    weir_file file;
+    (void)arg;
+    CHECK_EQ(weir_open(&file, "/var/lib/x/now", WEIR_FILE_OPTS(.write = 1, .create = 1)), 0);
+    CHECK_EQ(weir_file_close(&file), 0);
+    CHECK_EQ(weir_open(&file, "/tmp/now", WEIR_FILE_OPTS(.write = 1, .create = 1)), 0);
+    CHECK_EQ(weir_file_close(&file), 0);
+    CHECK_EQ(weir_open(&file, "/etc/now", WEIR_FILE_OPTS(.write = 1, .create = 1)), -ENOENT);
+    return 0;
+}
+
+static int give_dirs(void *arg)
+{
+    struct weir_sim_node_opts opts = {.size = sizeof opts, .dirs = " /var/lib/x  /tmp"};
+    (void)arg;
+    int node = weir_sim_node(&opts, find_dirs, NULL);
+    CHECK_EQ(weir_sim_wait(node), 0);
+    CHECK_EQ(weir_sim_restart(node, hold_dirs, NULL), 0);
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_EQ(weir_sim_crash(node), 0);
+    CHECK_EQ(weir_sim_restart(node, find_dirs, NULL), 0);
+    CHECK_EQ(weir_sim_wait(node), 0);
+    opts.name = "again";
+    opts.dirs = "relative";
+    CHECK_EQ(weir_sim_node(&opts, find_dirs, NULL), -EINVAL);
+    opts.dirs = NULL; /* nothing is left of the one that failed */
+    CHECK_EQ(weir_sim_node(&opts, hold_dirs, NULL), node + 1);
+    return 0;
+}
+
+CASE(sim_node_has_the_directories_that_it_was_given_for_good)
+{
+    CHECK_EQ(calm_world(give_dirs, NULL), 0);
 }
 
 /* ---- crashes ---- */
@@ -269,6 +317,8 @@ static int cut_and_heal(void *arg)
     CHECK_EQ(ask("server:7000"), 0);
     CHECK_EQ(weir_sim_link(0, 9, WEIR_SIM_CUT), -ESRCH);
     CHECK_EQ(weir_sim_link(0, 1, (enum weir_sim_link)7), -EINVAL);
+    CHECK_EQ(weir_sim_link(1, 1, WEIR_SIM_CUT), -EINVAL);
+    CHECK_EQ(weir_sim_partition(0, 0), -EINVAL);
     CHECK_EQ(weir_sim_faults("wild"), -EINVAL);
     CHECK_EQ(said("must be calm, lossy, hostile or swarm"), 1);
     return 0;
