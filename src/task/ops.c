@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ops -- the public calls of weir/op.h: each is a line about what it starts. */
+#include <errno.h>
 #include <poll.h>
 
 #include "op/call.h"
@@ -27,7 +28,14 @@ struct weir_core *weir_core_self(void)
 
 int weir_fd_attach(struct weir_core *core, int fd)
 {
-    return wi_fd_attach(engine_of(core), fd);
+    int rc = wi_fd_attach(engine_of(core), fd);
+    const struct wi_core *self = wi_core_inside(core);
+    if (rc == -EBADF && self->engine.be->caps.backend == WEIR_BACKEND_SIM)
+        wi_log(self->log, WEIR_LOG_ERROR,
+               "weir_fd_attach: descriptor %d is not one of this simulated node's; those of the "
+               "process cannot be used in a simulation",
+               fd);
+    return rc;
 }
 
 int weir_fd_detach(struct weir_core *core, int fd)

@@ -294,6 +294,19 @@ CASE(sim_signals_come_to_one_node)
     CHECK_EQ(calm_world(send_signals, NULL), 0);
 }
 
+static int attach_a_real_one(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(weir_fd_attach(weir_core_self(), 2), -EBADF);
+    CHECK_EQ(said("weir_fd_attach: descriptor 2 is not one of this simulated node's"), 1);
+    return 0;
+}
+
+CASE(sim_descriptor_of_the_process_is_refused_by_its_number)
+{
+    CHECK_EQ(calm_world(attach_a_real_one, NULL), 0);
+}
+
 /* ---- the network ---- */
 
 static int cut_and_heal(void *arg)
