@@ -579,7 +579,8 @@ static uint64_t size_after(const struct wi_sim_content *content, struct wi_choic
     }
 }
 
-void wi_sim_content_crash(struct wi_sim_content *content, struct wi_choices *choices)
+void wi_sim_content_crash(struct wi_sim_content *content, struct wi_choices *choices,
+                          struct wi_sim_loss *loss)
 {
     wi_sim_content_uncharge(content);
     if (content->cut_size != WI_SIM_NOT_CUT) {
@@ -598,6 +599,8 @@ void wi_sim_content_crash(struct wi_sim_content *content, struct wi_choices *cho
         uint8_t lost = mood == ALL_OLD ? ALL : 0;
         if (mood == EACH_BY_ITSELF && page->dirty != 0)
             lost = (uint8_t)wi_choose(choices, WI_SIM_DISK, ALL + 1);
+        loss->sectors += (unsigned)__builtin_popcount(page->dirty);
+        loss->sectors_lost += (unsigned)__builtin_popcount(page->dirty & lost);
         lose_memory(page, page->dirty & (uint8_t)~lost);
     }
     content->size = content->durable_size = size_after(content, choices);

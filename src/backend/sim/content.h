@@ -103,8 +103,16 @@ int wi_sim_content_sync(struct wi_sim_content *content, const struct wi_sim_medi
 /* What a failed sync leaves: nothing written, nothing dirty. */
 void wi_sim_content_clean(struct wi_sim_content *content, uint64_t off, uint64_t end);
 
-/* Power loss, and power again: of each dirty sector the new or the old, of the size too. */
-void wi_sim_content_crash(struct wi_sim_content *content, struct wi_choices *choices);
+/* What a power loss met, and what of that it took. */
+struct wi_sim_loss {
+    unsigned sectors, sectors_lost; /* that were not synced */
+    unsigned names, names_lost;     /* changes of directories */
+};
+
+/* Power loss, and power again: of each dirty sector the new or the old, of the size too. Adds to
+ * *loss. */
+void wi_sim_content_crash(struct wi_sim_content *content, struct wi_choices *choices,
+                          struct wi_sim_loss *loss);
 
 /* Counts the pages in the space no more: nobody can see them. */
 void wi_sim_content_uncharge(struct wi_sim_content *content);

@@ -499,9 +499,11 @@ weir_ns wi_sim_disk_takes(struct wi_sim_disk *disk, const struct wi_req *req,
     return happens(disk, faults->disk_slow) ? takes * SLOW : takes;
 }
 
-void wi_sim_disk_crash(struct wi_sim_disk *disk)
+struct wi_sim_loss wi_sim_disk_crash(struct wi_sim_disk *disk)
 {
-    wi_sim_tree_crash(&disk->tree, disk->medium.choices);
+    struct wi_sim_loss loss = {.sectors = 0};
+    wi_sim_tree_crash(&disk->tree, disk->medium.choices, &loss);
+    return loss;
 }
 
 uint64_t wi_sim_disk_hash(const struct wi_sim_disk *disk)

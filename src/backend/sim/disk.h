@@ -29,6 +29,7 @@
 
 #include "backend/backend.h"
 #include "backend/sim/choice.h"
+#include "backend/sim/content.h"
 #include "backend/sim/faults.h"
 
 struct statx;
@@ -104,8 +105,8 @@ int wi_sim_disk_stat_socket(struct wi_sim_disk *disk, const char *path, uint64_t
 weir_ns wi_sim_disk_takes(struct wi_sim_disk *disk, const struct wi_req *req,
                           const struct wi_sim_open *open);
 
-/* Power loss. Everything open has been closed. */
-void wi_sim_disk_crash(struct wi_sim_disk *disk);
+/* Power loss. Everything open has been closed. What it took, for a trace. */
+struct wi_sim_loss wi_sim_disk_crash(struct wi_sim_disk *disk);
 
 /* Of all that is visible, durable and pending, inode by inode in the order of their making. */
 uint64_t wi_sim_disk_hash(const struct wi_sim_disk *disk);

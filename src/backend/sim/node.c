@@ -66,7 +66,10 @@ void wi_sim_node_crash(struct wi_sim_node *node)
 {
     node->down = true;
     close_all(node);
-    wi_sim_disk_crash(node->disk);
+    struct wi_sim_loss loss = wi_sim_disk_crash(node->disk);
+    WI_SIM_TRACE(node->world, node,
+                 "loses %u of %u sectors that were not synced, %u of %u changes of names",
+                 loss.sectors_lost, loss.sectors, loss.names_lost, loss.names);
 }
 
 void wi_sim_node_free(struct wi_sim_node *node)

@@ -439,15 +439,18 @@ static bool survives(const struct change *change, struct wi_choices *choices)
     return kept;
 }
 
-static void settle_changes(struct wi_sim_tree *tree, struct wi_choices *choices)
+static void settle_changes(struct wi_sim_tree *tree, struct wi_choices *choices,
+                           struct wi_sim_loss *loss)
 {
     bool lost = false, shut = false; /* shut: a barrier is lost, and all after it */
     struct wi_list *next;
     for (struct wi_list *node = tree->changes.next; node != &tree->changes; node = next) {
         struct change *change = wi_container_of(node, struct change, link);
         next = node->next;
+        loss->names++;
         if (shut || (change->barrier && lost) || !survives(change, choices)) {
             lost = true;
+            loss->names_lost++;
             shut |= change->barrier;
             let_go(tree, change);
         } else {
@@ -480,9 +483,10 @@ static void show_durable(struct wi_sim_inode *dir)
     }
 }
 
-void wi_sim_tree_crash(struct wi_sim_tree *tree, struct wi_choices *choices)
+void wi_sim_tree_crash(struct wi_sim_tree *tree, struct wi_choices *choices,
+                       struct wi_sim_loss *loss)
 {
-    settle_changes(tree, choices);
+    settle_changes(tree, choices, loss);
     forget_names(tree);
     for (struct wi_list *node = tree->inodes.next; node != &tree->inodes; node = node->next)
         show_durable(wi_container_of(node, struct wi_sim_inode, all));
@@ -490,7 +494,7 @@ void wi_sim_tree_crash(struct wi_sim_tree *tree, struct wi_choices *choices)
     for (struct wi_list *node = tree->inodes.next; node != &tree->inodes; node = node->next) {
         struct wi_sim_inode *inode = wi_container_of(node, struct wi_sim_inode, all);
         wi_assert(inode->opens == 0);
-        wi_sim_content_crash(&inode->content, choices);
+        wi_sim_content_crash(&inode->content, choices, loss);
         inode->errors = 0;
         inode->socket = 0;
         if (!inode->charged)

@@ -116,7 +116,8 @@ void wi_sim_tree_release(struct wi_sim_tree *tree, struct wi_sim_inode *inode);
 
 /* Power loss: of each directory's changes the older ones survive, how many is chosen; of each file
  * that is left what wi_sim_content_crash says. Nothing is open. */
-void wi_sim_tree_crash(struct wi_sim_tree *tree, struct wi_choices *choices);
+void wi_sim_tree_crash(struct wi_sim_tree *tree, struct wi_choices *choices,
+                       struct wi_sim_loss *loss);
 
 uint64_t wi_sim_tree_hash(const struct wi_sim_tree *tree, uint64_t hash);
 
