@@ -47,6 +47,9 @@ int wi_run_as(const struct weir_opts *opts, weir_fn *main_fn, void *arg,
     rc = run_main(&run);
     if (start->runtime != NULL)
         *start->runtime = NULL;
+    if (start->leaks != NULL)
+        *start->leaks += run.runtime.net.stats.forgotten + run.runtime.fs.forgotten +
+                         run.runtime.core.loans_leaked;
     return rc;
 }
 

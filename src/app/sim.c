@@ -82,7 +82,8 @@ static void give_report(const struct wi_sim *sim)
                                                      .hash = world->hash,
                                                      .steps = world->steps,
                                                      .faults = world->choices.struck,
-                                                     .time = world->now - WI_SIM_BIRTH};
+                                                     .time = world->now - WI_SIM_BIRTH,
+                                                     .leaks = sim->leaks};
 }
 
 /* What it takes to have it all again. Of a run that ends the process nobody can say this: whoever
@@ -113,7 +114,8 @@ static int run_world(struct wi_sim *sim, struct wi_why *why)
     driver->node = wi_sim_node_new(world, "driver", 0);
     if (driver->node == NULL)
         return -ENOMEM;
-    struct wi_start start = {.node = driver->node, .runtime = &driver->runtime};
+    struct wi_start start = {
+        .node = driver->node, .runtime = &driver->runtime, .leaks = &sim->leaks};
     int rc = wi_run_as(&opts, drive, sim, &start);
     wi_sim_free_memory(driver);
     unsigned unended = wi_sim_end_all(sim);

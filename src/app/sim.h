@@ -59,6 +59,7 @@ struct wi_sim {
     struct wi_sim_process process[WI_SIM_NODES_MAX]; /* by node; [0] is the driver's */
     struct wi_sim_mark *mark;
     size_t marks, marks_room;
+    uint64_t leaks; /* of nodes that ended in order */
 };
 
 /* The simulation of the running task, or NULL: it is in none, or in one of weir_run alone. */

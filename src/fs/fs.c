@@ -19,6 +19,7 @@ void wi_fs_begin_close(struct wi_fs *fs)
         struct wi_file *file = wi_container_of(at, struct wi_file, link);
         wi_log(fs->core->log, WEIR_LOG_WARN,
                "a file opened at %p is still open at the end of the run; closed", file->origin);
+        fs->forgotten++;
         wi_file_close(file, NULL);
     }
 }

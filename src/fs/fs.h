@@ -19,6 +19,7 @@ struct wi_fs {
     struct wi_core *core;
     struct wi_slab files;
     struct wi_list open, closing; /* struct wi_file, link */
+    uint64_t forgotten;           /* still open at the end of the run */
 };
 
 /* Adds files to a core. */

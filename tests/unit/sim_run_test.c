@@ -407,6 +407,37 @@ CASE(sim_world_ends_when_its_time_is_up)
              -ETIME);
 }
 
+static int forget_things(void *arg)
+{
+    weir_listener ln;
+    weir_file file;
+    weir_sock s;
+    (void)arg;
+    CHECK_EQ(weir_listen(&ln, ":9", NULL), 0);
+    CHECK_EQ(weir_dial(&s, ":9", NULL), 0);
+    return weir_open(&file, "/f", WEIR_FILE_OPTS(.write = 1, .create = 1));
+}
+
+static int let_forget(void *arg)
+{
+    (void)arg;
+    int node = start("careless", forget_things, NULL);
+    CHECK_EQ(weir_sim_wait(node), 0);
+    CHECK_EQ(weir_sim_restart(node, forget_things, NULL), 0);
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    return 0;
+}
+
+CASE(sim_report_counts_what_nodes_forgot_to_close)
+{
+    struct weir_sim_report report = {.size = sizeof report};
+    CHECK_EQ(run_world(1, "calm", let_forget, NULL, &report), 0);
+    CHECK_GE(report.leaks, 6);
+    CHECK_GE(said("is still open at the end of the run"), 6);
+    CHECK_EQ(run_world(1, "calm", leave_servers, NULL, &report), 0);
+    CHECK_EQ(report.leaks, 0);
+}
+
 /* ---- what a seed repeats ---- */
 
 static int something_random(void *arg)
