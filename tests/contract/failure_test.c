@@ -321,7 +321,7 @@ static int listen_twice(void *arg)
     CHECK_EQ(weir_listen(&listener, making->addr, WEIR_TCP_OPTS(.reuse_port = 1)), -making->error);
     CHECK_EQ(listener.bits, 0);
     if (strncmp(making->addr, "unix:", 5) == 0)
-        CHECK_EQ(host_statx(making->addr + 5, &left), -ENOENT);
+        CHECK_EQ(host_statx(making->addr + 5, &left), -1);
     CHECK_EQ(weir_listen(&listener, making->addr, NULL), 0);
     return weir_listener_close(&listener);
 }
