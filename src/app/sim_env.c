@@ -31,26 +31,59 @@ static void fall_back(const char **option, const char *name, const char **prefix
 }
 
 /* Decimal, or hexadecimal after 0x; nothing before or after it. */
-static int read_seed(struct wi_sim *sim, const char *text)
+static int read_number(struct wi_sim *sim, const char *name, const char *text, uint64_t *number)
 {
     bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
     const char *digits = hex ? text + 2 : text;
     char *end;
     errno = 0;
-    sim->seed = strtoull(digits, &end, hex ? 16 : 10);
+    *number = strtoull(digits, &end, hex ? 16 : 10);
     const char *fit = hex ? "0123456789abcdefABCDEF" : "0123456789";
     if (errno == 0 && end > digits && strspn(digits, fit) == strlen(digits))
         return 0;
     wi_log(&sim->log, WEIR_LOG_ERROR,
-           "weir_sim_run: WEIR_SIM_SEED=\"%.80s\" is no number of 64 bits, decimal or 0x", text);
+           "weir_sim_run: %s=\"%.80s\" is no number of 64 bits, decimal or 0x", name, text);
     return -EINVAL;
+}
+
+/* One line before anything happens, for a world that ends the process says nothing later: the seed, and
+ * whether it and the faults are those of the environment. */
+static int announce(struct wi_sim *sim, bool seed_is_taken)
+{
+    FILE *file = sim->marks_file != NULL ? fopen(sim->marks_file, "ae") : NULL;
+    if (sim->marks_file == NULL)
+        return 0;
+    bool failed = file == NULL;
+    if (file != NULL) {
+        failed = fprintf(file, "begin %" PRIu64 " %d %d %s\n", sim->seed, seed_is_taken,
+                         sim->from.faults[0] != 0,
+                         sim->opts.faults != NULL ? sim->opts.faults : "calm") < 0;
+        failed = fclose(file) != 0 || failed;
+    }
+    if (failed)
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: WEIR_SIM_MARKS: %.160s: cannot be written",
+               sim->marks_file);
+    return failed ? -EIO : 0;
+}
+
+static int read_numbers(struct wi_sim *sim, bool seed_is_taken)
+{
+    const char *seed = variable("WEIR_SIM_SEED"), *steps = variable("WEIR_SIM_STEPS");
+    int rc = 0;
+    if (seed_is_taken)
+        sim->seed = SEED;
+    if (seed_is_taken && seed != NULL)
+        rc = read_number(sim, "WEIR_SIM_SEED", seed, &sim->seed);
+    if (rc == 0 && sim->opts.steps_max == 0 && steps != NULL)
+        rc = read_number(sim, "WEIR_SIM_STEPS", steps, &sim->opts.steps_max);
+    return rc;
 }
 
 int wi_sim_environment(struct wi_sim *sim)
 {
     struct weir_sim_opts *opts = &sim->opts;
     struct wi_sim_prefixes *from = &sim->from;
-    const char *seed = variable("WEIR_SIM_SEED");
+    bool seed_is_taken = sim->seed == 0;
     fall_back(&opts->faults, "WEIR_SIM_FAULTS", &from->faults);
     fall_back(&opts->record, "WEIR_SIM_RECORD", &from->record);
     fall_back(&opts->trace, "WEIR_SIM_TRACE", &from->trace);
@@ -58,10 +91,8 @@ int wi_sim_environment(struct wi_sim *sim)
     if (opts->bytes == NULL) /* else these are an option that is set, in the place of choices */
         fall_back(&opts->replay, "WEIR_SIM_REPLAY", &from->replay);
     sim->marks_file = variable("WEIR_SIM_MARKS");
-    if (sim->seed != 0)
-        return 0;
-    sim->seed = SEED;
-    return seed != NULL ? read_seed(sim, seed) : 0;
+    int rc = read_numbers(sim, seed_is_taken);
+    return rc < 0 ? rc : announce(sim, seed_is_taken);
 }
 
 int wi_sim_files_open(struct wi_sim *sim, struct wi_why *why)

@@ -6,6 +6,8 @@
  *     hang      turns in place for ever
  *     clock     asks a clock that is not the world's
  *     seeds     takes a seed of its own
+ *     faults    takes faults of its own
+ *     pace      fails after a while of sleeps whose length is drawn: without them it would spin
  *     none      makes no world
  *     fine      makes no mistake
  */
@@ -17,7 +19,16 @@
 
 enum { MESSAGES = 40, BYTES = 2000 };
 
-static bool asks_clock, hangs;
+static bool asks_clock, hangs, paces;
+
+/* Half a second of the world: some 20 sleeps, or a million of nothing. */
+static void pace(void)
+{
+    weir_ns end = weir_now() + 500 * WEIR_MS;
+    while (weir_now() < end)
+        CHECK_EQ(weir_sleep((weir_ns)weir_random_below(50) * WEIR_MS), 0);
+    CHECK(!paces);
+}
 
 static int serve(void *arg)
 {
@@ -64,6 +75,8 @@ static int test(void *arg)
     int rc = weir_dial(&s, "server:1", NULL);
     if (rc < 0)
         return 0;
+    if (paces)
+        pace();
     if (hangs && weir_random_below(8) == 0)
         while (weir_yield() == 0)
             ;
@@ -77,8 +90,11 @@ int main(int argc, char **argv)
     const char *how = argc == 2 ? argv[1] : "";
     asks_clock = strcmp(how, "clock") == 0;
     hangs = strcmp(how, "hang") == 0;
+    paces = strcmp(how, "pace") == 0;
     void *careless = strcmp(how, "receive") == 0 ? argv : NULL;
+    const char *faults = strcmp(how, "faults") == 0 ? "calm" : NULL;
     if (strcmp(how, "none") == 0)
         return 0;
-    return weir_sim_run(strcmp(how, "seeds") == 0 ? 17 : 0, NULL, test, careless) < 0;
+    return weir_sim_run(strcmp(how, "seeds") == 0 ? 1 : 0, WEIR_SIM_OPTS(.faults = faults), test,
+                        careless) < 0;
 }

@@ -9,17 +9,18 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 PATIENCE = 100
 
 ROOT, FAULTY = sys.argv[1:3] if len(sys.argv) > 2 else (".", ".")
 
 
-def tool(*args, how="receive", **variables):
+def tool(*args, how="receive", program=None, **variables):
     """Status and output of the tool on faulty; it works in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([os.path.join(ROOT, "tools", "weir-sim"), "--out", folder, *args, FAULTY,
-                               how], capture_output=True, text=True, timeout=PATIENCE, cwd=folder,
+        done = subprocess.run([os.path.join(ROOT, "tools", "weir-sim"), "--out", folder, *args,
+                               program or FAULTY, how], capture_output=True, text=True, timeout=PATIENCE, cwd=folder,
                               env={**os.environ, **variables})
         files = {}
         for name in os.listdir(folder):
@@ -80,9 +81,11 @@ def tool_makes_a_failure_small_and_the_file_repeats_it():
 
 
 def tool_calls_a_program_that_does_not_end_a_failure():
-    status, said, _ = tool("--count", "50", "--timeout", "2", "--no-shrink", how="hang")
-    equal(status, 1)
+    status, said, files = tool("--count", "50", "--timeout", "2", how="hang")
+    equal((status, files), (1, {}))
     contains(said, r"seed \d+ fails: does not end in time")
+    contains(said, r"the end of its trace, \d+ of \d+ lines until it was ended after 2\.\d s:\n    0\.0")
+    contains(said, "not shrunk: it does not end")
 
 
 def tool_compares_two_runs_of_a_seed():
@@ -91,16 +94,69 @@ def tool_compares_two_runs_of_a_seed():
     contains(said, "10 hashes checked")
     status, said, _ = tool("--count", "10", "--twice", how="clock")
     equal(status, 1)
-    contains(said, r"seed \d+: not the same twice")
+    contains(said, r"seed \d+: not the same twice\n  first: \d+ steps, .* hash 0x.*\n  then:  \d+ steps, ")
+    contains(said, r"\n  differ: .*time.*\n  line \d+ of the trace is the first that differs:\n"
+                   r"    (.*)\n    (?!\1\n)")
 
 
 def tool_wants_programs_that_take_its_seeds():
-    status, said, _ = tool(how="seeds")
-    equal(status, 1)
-    contains(said, "the program ran with the seed 17, not with")
+    for args in ((), ("--seeds", "1")):  # which is the one of the program, by chance
+        status, said, _ = tool(*args, how="seeds")
+        equal(status, 1)
+        contains(said, "the program ran with the seed 1 of its own")
     status, said, _ = tool(how="none")
     equal(status, 1)
     contains(said, "the program made no world")
+
+
+def tool_says_that_a_program_has_faults_of_its_own():
+    status, said, _ = tool("--count", "3", "--faults", "swarm", how="faults")
+    equal(status, 0)
+    contains(said, 'the program sets the faults "calm" itself: "swarm" was not used')
+    status, said, _ = tool("--count", "3", "--faults", "swarm", how="fine")
+    equal((status, "itself" in said), (0, False))
+
+
+def tool_does_not_make_a_failure_longer():
+    """Zeros in the place of drawn sleeps would be the smaller choices, and a thousand times the steps."""
+    status, said, _ = tool("--seeds", "1", "--faults", "lossy", how="pace")
+    equal(status, 1)
+    shown, after, before = map(int, re.search(
+        r"^the end of its trace, (\d+) of (\d+) lines, of (\d+) before:$", said, re.M).groups())
+    equal((shown <= after, after <= before * 1.1), (True, True))
+    quiet = int(re.search(r"^shrunk from .* to \d+, (\d+) of them not 0, in", said, re.M).group(1))
+    equal((quiet >= 10, quiet), (True, quiet))  # half a second in parts of less than 50 ms
+
+
+def tool_ends_in_the_time_that_it_has():
+    start = time.monotonic()
+    status, said, _ = tool("--shrink-seconds", "0.5", "--seeds", "1", how="pace")
+    equal((status, time.monotonic() - start < 10), (1, True))
+    contains(said, "time for it was over|within --shrink-seconds|shrunk from")
+
+
+def tool_calls_its_own_misuse_that():
+    for args, wrong in (
+            (("--faults", "swam"), 'WEIR_SIM_FAULTS: preset "swam": must be calm'),
+            (("--timeout", "0"), "--timeout: "),
+            (("--shrink-seconds", "-1"), "--shrink-seconds: "),
+            (("--steps", "0"), "--steps: "),
+            (("--out", "/nowhere"), "--out: /nowhere: is no folder"),
+            (("--marks", "/nowhere/marks"), "--marks: /nowhere/marks: No such file"),
+            (("--seeds", "5..4"), "--seeds: ")):
+        status, said, files = tool(*args, how="fine")
+        equal((args, status, files), (args, 2, {}))
+        contains(said, wrong)
+    status, said, _ = tool(program="/nowhere/at/all")
+    equal(status, 2)
+    contains(said, "/nowhere/at/all: is no program")
+
+
+def tool_limits_the_steps():
+    status, said, _ = tool("--seeds", "1", "--steps", "50", "--no-shrink", how="fine")
+    equal(status, 1)
+    contains(said, r'weir_sim_run: "Timer expired" after')
+    contains(said, "WEIR_SIM_STEPS=50")
 
 
 def tool_requires_marks_and_sums_them():
@@ -118,6 +174,7 @@ def tool_says_what_was_wrong_in_the_environment():
             ("WEIR_SIM_SEED", "x", 'WEIR_SIM_SEED="x" is no number of 64 bits, decimal or 0x'),
             ("WEIR_SIM_SEED", "-1", 'WEIR_SIM_SEED="-1" is no number'),
             ("WEIR_SIM_SEED", "18446744073709551616", "is no number of 64 bits"),
+            ("WEIR_SIM_STEPS", "1e6", 'WEIR_SIM_STEPS="1e6" is no number'),
             ("WEIR_SIM_FAULTS", "bad", 'WEIR_SIM_FAULTS: preset "bad": must be calm, lossy'),
             ("WEIR_SIM_REPLAY", "/nowhere", "WEIR_SIM_REPLAY: /nowhere: ENOENT"),
             ("WEIR_SIM_REPLAY", "/proc/self/status", "is no record of choices"),
