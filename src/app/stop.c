@@ -177,20 +177,6 @@ static void await_orphans(struct wi_runtime *runtime)
 
 /* ---- giving up ---- */
 
-static const char *name_of(uint8_t opcode)
-{
-    static const char *const names[] = {
-        [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",     [WI_OP_ACCEPT] = "accept",
-        [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive",  [WI_OP_SEND] = "send",
-        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",     [WI_OP_WRITE] = "write",
-        [WI_OP_FSYNC] = "sync",      [WI_OP_OPEN] = "open",     [WI_OP_CLOSE] = "close",
-        [WI_OP_RENAME] = "rename",   [WI_OP_UNLINK] = "unlink", [WI_OP_STAT] = "stat",
-        [WI_OP_CALL] = "call",
-    };
-    const char *name = opcode < sizeof names / sizeof *names ? names[opcode] : NULL;
-    return name != NULL ? name : "operation";
-}
-
 struct report {
     struct wi_log *log;
     uint64_t count;
@@ -201,7 +187,7 @@ static void report_one(const struct wi_op *op, void *arg)
     struct report *report = arg;
     if (++report->count <= NAMED_MAX)
         wi_log(report->log, WEIR_LOG_ERROR, "abandoned: %s on descriptor %d, %s",
-               name_of(op->req.opcode), (int)op->req.fd,
+               wi_opcode_name(op->req.opcode), (int)op->req.fd,
                op->canceled ? "cancelled, never ended" : "never ended");
 }
 

@@ -137,6 +137,9 @@ enum wi_opcode {
     WI_OP_COUNT
 };
 
+/* "receive", "sync", ...; static. */
+const char *wi_opcode_name(uint8_t opcode);
+
 #define WI_REQ_MULTI 1u
 #define WI_SYNC_DATA 1u /* the data and what is needed to read it; fdatasync(2) */
 

@@ -16,7 +16,7 @@ static const char *user_of(const struct wi_sim_core *core, const struct wi_sim_f
     for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
         const struct wi_sim_request *r = wi_container_of(at, struct wi_sim_request, all);
         if (r->file == file && r->req.opcode != WI_OP_CLOSE)
-            return wi_sim_request_name(&r->req);
+            return wi_opcode_name(r->req.opcode);
     }
     return "request";
 }

@@ -255,7 +255,7 @@ static void check_idle(const struct wi_sim_core *core)
         const struct wi_sim_request *r = wi_container_of(at, struct wi_sim_request, all);
         WEIR_REQUIRE((r->token & WI_TOKEN_CANCEL) != 0,
                      "simulation: a core is closed while a %s on descriptor %d is under way",
-                     wi_sim_request_name(&r->req), (int)r->req.fd);
+                     wi_opcode_name(r->req.opcode), (int)r->req.fd);
     }
 }
 

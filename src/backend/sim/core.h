@@ -147,9 +147,6 @@ void wi_sim_request_end(struct wi_sim_request *request, ssize_t res);
 /* It waits for nothing any more. */
 void wi_sim_request_over(struct wi_sim_request *request);
 
-/* "receive", ...: for messages. */
-const char *wi_sim_request_name(const struct wi_req *req);
-
 /* ---- raw.c ---- */
 
 /* WI_CTL_RAW. */

@@ -115,7 +115,7 @@ static void check_alive(const struct wi_req *req)
 {
     WEIR_REQUIRE(!is_freed(req),
                  "simulation: memory of a %s on descriptor %d was freed while the kernel had it",
-                 wi_sim_request_name(req), (int)req->fd);
+                 wi_opcode_name(req->opcode), (int)req->fd);
 }
 
 void wi_sim_held_begin(struct wi_sim_request *request)
@@ -134,7 +134,7 @@ void wi_sim_held_check(const struct wi_sim_request *request)
     check_alive(req);
     WEIR_REQUIRE(digest_of(req) == request->digest,
                  "simulation: %u bytes of a %s on descriptor %d changed while the kernel had them",
-                 (unsigned)req->len, wi_sim_request_name(req), (int)req->fd);
+                 (unsigned)req->len, wi_opcode_name(req->opcode), (int)req->fd);
 }
 
 /* What is read is looked at in the end alone: a send may be attempted for each piece that it sends. */

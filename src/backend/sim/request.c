@@ -17,18 +17,6 @@
 
 enum { SLOTS_FIRST = 64 };
 
-const char *wi_sim_request_name(const struct wi_req *req)
-{
-    static const char *const names[WI_OP_COUNT] = {
-        [WI_OP_NOP] = "no-op",       [WI_OP_POLL] = "poll",     [WI_OP_ACCEPT] = "accept",
-        [WI_OP_CONNECT] = "connect", [WI_OP_RECV] = "receive",  [WI_OP_SEND] = "send",
-        [WI_OP_SENDMSG] = "send",    [WI_OP_READ] = "read",     [WI_OP_WRITE] = "write",
-        [WI_OP_FSYNC] = "sync",      [WI_OP_OPEN] = "open",     [WI_OP_CLOSE] = "close",
-        [WI_OP_RENAME] = "rename",   [WI_OP_UNLINK] = "unlink", [WI_OP_STAT] = "stat",
-        [WI_OP_RAW] = "raw entry",   [WI_OP_CALL] = "call"};
-    return names[req->opcode];
-}
-
 struct wi_sim_request *wi_sim_request_new(struct wi_sim_core *core, uint64_t token)
 {
     struct wi_list *spare = wi_list_pop_front(&core->spare);
