@@ -565,11 +565,47 @@ def put_tells_its_usage():
         equal((got.returncode, got.stdout, got.stderr), (2, b"", b"usage: put SOURCE TARGET\n"))
 
 
+# ---------------------------------------------------------------------------------- tickets --
+
+def tickets_gives_no_number_twice():
+    with tempfile.TemporaryDirectory() as place:
+        for expected in (b"0\n1\n2\n", b"3\n4\n5\n"):  # also not after it was killed
+            with listener() as (_, address):  # a port that is free then
+                pass
+            program = os.path.abspath(example("tickets"))
+            server = subprocess.Popen([program, address], cwd=place, stderr=subprocess.PIPE)
+            try:
+                equal(exchange_when_it_listens(address, b"\n\n\n"), expected)
+            finally:
+                server.kill()
+                _, said = server.communicate(timeout=PATIENCE)
+            equal(said, b"")
+        equal(os.listdir(place), ["tickets.db"])
+
+
+def exchange_when_it_listens(address, data):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with contextlib.suppress(ConnectionRefusedError):
+            return exchange(address, data)
+    raise AssertionError("it does not listen")
+
+
+def tickets_survives_a_hundred_worlds():
+    tool = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "weir-sim")
+    with tempfile.TemporaryDirectory() as place:
+        got = subprocess.run([tool, "--faults", "swarm latent=0", "--require", "a crash", "--out", place,
+                              example("tickets_sim")], capture_output=True, text=True)
+    equal((got.returncode, got.stderr), (0, ""))
+    contains(got.stdout, "100 seeds in ")
+
+
 def wrong_arguments_give_the_usage():
     for name, args in (("echo", ()), ("echo", ("a", "b")), ("get", ()), ("get", ("a", "b")),
                        ("race", ()), ("race", ("a",)), ("race", ("a", "b", "c")),
                        ("drain", ()), ("drain", ("a", "b")), ("drain", ("a", "-1")),
-                       ("drain", ("a", "1", "2")), ("embed", ()), ("ops", ())):
+                       ("drain", ("a", "1", "2")), ("embed", ()), ("ops", ()),
+                       ("tickets", ())):
         got = run(name, *args)
         equal((name, args, got.returncode), (name, args, 2))
         equal(got.stdout, b"")
@@ -595,8 +631,8 @@ def an_unknown_backend_is_named():
 
 
 CASES = {name: value for name, value in list(globals().items())
-         if name.startswith(("echo_", "embed_", "get_", "ops_", "put_", "race_", "drain_", "wrong_",
-                             "a_", "an_"))
+         if name.startswith(("echo_", "embed_", "get_", "ops_", "put_", "race_", "drain_",
+                             "tickets_", "wrong_", "a_", "an_"))
          and callable(value)}
 
 
