@@ -24,6 +24,10 @@ figures, as in `"lossy reset=0.01 latency_ns_max=200000000"`. Made from `src/bac
 The preset `swarm` draws every figure from the seed. Of the probabilities it leaves each one out in half of
 all seeds; otherwise it takes what the table says, or a half, a quarter, ... down to a 128th of it.
 
+`weir_sim_heal` ends all of them for what comes, and undoes nothing: a sector that became unreadable (`latent`)
+stays so until it is written, a write that was lost (`lying`) or went astray (`misdirected`) is not there, and a
+request that is stuck (`disk_stuck`) stays stuck until its node crashes.
+
 ## Probabilities
 
 From 0 to 1, with up to 18 decimals that count.
