@@ -3,6 +3,7 @@
  * faulty -- a program with a mistake, for the test of tools/weir-sim: `faulty HOW`.
  *
  *     receive   takes what one receive gives for the whole message: fails when that is short
+ *     error     the same, but gives an error to weir_sim_run
  *     hang      turns in place for ever
  *     clock     asks a clock that is not the world's
  *     seeds     takes a seed of its own
@@ -11,6 +12,7 @@
  *     none      makes no world
  *     fine      makes no mistake
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,7 +21,7 @@
 
 enum { MESSAGES = 40, BYTES = 2000 };
 
-static bool asks_clock, hangs, paces;
+static bool asks_clock, hangs, paces, gives_error;
 
 /* Half a second of the world: some 20 sleeps, or a million of nothing. */
 static void pace(void)
@@ -58,6 +60,8 @@ static int hear(weir_sock s, bool whole)
         if (n <= 0)
             return (int)n;
         WEIR_MARK("a message came");
+        if (gives_error && n != BYTES)
+            return -EPROTO;
         CHECK_EQ(n, BYTES);
     }
     return 0;
@@ -80,9 +84,9 @@ static int test(void *arg)
     if (hangs && weir_random_below(8) == 0)
         while (weir_yield() == 0)
             ;
-    (void)hear(s, arg == NULL);
+    rc = hear(s, arg == NULL);
     weir_close(&s);
-    return 0;
+    return rc == -EPROTO ? rc : 0;
 }
 
 int main(int argc, char **argv)
@@ -91,7 +95,8 @@ int main(int argc, char **argv)
     asks_clock = strcmp(how, "clock") == 0;
     hangs = strcmp(how, "hang") == 0;
     paces = strcmp(how, "pace") == 0;
-    void *careless = strcmp(how, "receive") == 0 ? argv : NULL;
+    gives_error = strcmp(how, "error") == 0;
+    void *careless = gives_error || strcmp(how, "receive") == 0 ? argv : NULL;
     const char *faults = strcmp(how, "faults") == 0 ? "calm" : NULL;
     if (strcmp(how, "none") == 0)
         return 0;

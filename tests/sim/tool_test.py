@@ -80,6 +80,13 @@ def tool_makes_a_failure_small_and_the_file_repeats_it():
     contains(said, "check failed: n == BYTES")
 
 
+def tool_makes_a_failure_small_that_is_an_error_of_the_world():
+    status, said, _ = tool("--faults", "lossy", how="error")
+    equal(status, 1)
+    contains(said, r'weir_sim_run: "Protocol error" after')
+    contains(said, r"\nshrunk from \d+ choices, \d+ of them not 0, to \d+, [12] of them not 0, in ")
+
+
 def tool_calls_a_program_that_does_not_end_a_failure():
     status, said, files = tool("--count", "50", "--timeout", "2", how="hang")
     equal((status, files), (1, {}))
