@@ -32,9 +32,7 @@ struct weir_sim_report {
     uint64_t steps;  /* turns of cores */
     uint64_t faults; /* that struck */
     weir_ns time;    /* that passed in the world */
-    uint64_t
-        leaks; /* sockets, listeners, files and loans that tasks of nodes that ended, rather than
-                      * crashed, had not closed; the log names each */
+    uint64_t leaks;  /* what tasks had not closed where a node ended; the log names each */
 };
 
 /* Zero in any field means its default. */

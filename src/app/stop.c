@@ -96,6 +96,7 @@ static void break_deadlock(struct wi_runtime *runtime)
     (void)wi_stop_ask(runtime, 0, 0);
     stop->value = late ? -ETIME : -EDEADLK;
     runtime->core.stuck = false;
+    runtime->core.engine.be->never = WI_NEVER_SAID;
 }
 
 /* One turn, no longer than somebody's patience; true if that is at an end. `patient`: something else

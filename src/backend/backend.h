@@ -268,7 +268,8 @@ struct wi_backend {
     struct weir_caps caps;
     int wake_fd;   /* a POLL on it, kept armed by the engine, is what `wake` completes */
     bool more;     /* set by each enter: another one might find completions at once */
-    uint8_t never; /* enum wi_never: set by an enter that knows, as a simulation's does */
+    uint8_t never; /* enum wi_never: set by an enter that knows, as a simulation's does; whoever has
+                    * heard clears it */
     char *area;    /* where completions with WI_CQE_DATA have their bytes, or NULL */
     uint32_t area_bytes;
     uint64_t overflows; /* enters that found more completions than the kernel's queue holds */

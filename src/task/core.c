@@ -212,8 +212,10 @@ static bool watch(struct wi_core *core, weir_ns until, weir_ns *now, unsigned *d
 
 static inline __attribute__((always_inline)) unsigned turn_at_once(struct wi_core *core)
 {
-    if (__builtin_expect(++core->turns % STAMP_TURNS == 0, 0))
+    if (__builtin_expect(++core->turns % STAMP_TURNS == 0, 0)) {
         core->stamp = wi_engine_time(&core->engine);
+        core->stuck |= core->engine.be->never != WI_NEVER_SAID;
+    }
     return wi_engine_turn(&core->engine, WI_ENTER_NOW);
 }
 

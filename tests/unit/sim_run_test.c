@@ -438,6 +438,23 @@ CASE(sim_report_counts_what_nodes_forgot_to_close)
     CHECK_EQ(report.leaks, 0);
 }
 
+static int turn_in_place(void *arg)
+{
+    (void)arg;
+    while (weir_yield() == 0)
+        ;
+    return 1;
+}
+
+CASE(sim_node_that_never_sleeps_is_told_too_that_time_is_up)
+{
+    CHECK_EQ(
+        weir_sim_run(1, WEIR_SIM_OPTS(.steps_max = 1000, .log = lines_take, .log_user = &log_lines),
+                     turn_in_place, NULL),
+        -ETIME);
+    CHECK_EQ(said("the time of the simulation is up"), 1);
+}
+
 /* ---- what a seed repeats ---- */
 
 static int something_random(void *arg)

@@ -122,7 +122,8 @@ static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, u
     }
     submit(core);
     wait_until(core, core->told != WI_NEVER_SAID ? core->world->now : limit_of(core, until));
-    be->never = (uint8_t)core->told;
+    if (core->told != WI_NEVER_SAID)
+        be->never = (uint8_t)core->told;
     core->told = WI_NEVER_SAID;
     unsigned count = wi_sim_due_deliver(core, out, max);
     be->more = core->due_count > 0 || !wi_list_empty(&core->staged);
