@@ -73,9 +73,9 @@ struct weir_sim_node_opts {
  * of the world do it no harm of their own. When it returns, nodes that still run are stopped as by
  * weir_stop with a grace of 5 s, and the world ends.
  *
- * Seed 0 is WEIR_SIM_SEED of the environment, decimal or 0x, else 1. faults, replay, record and trace
- * that are not set are WEIR_SIM_FAULTS, WEIR_SIM_REPLAY (unless there are bytes), WEIR_SIM_RECORD and
- * WEIR_SIM_TRACE; WEIR_SIM_MARKS names a file to which the hash and the marks of the world are added.
+ * Seed 0 is WEIR_SIM_SEED of the environment, decimal or 0x, else 1. faults, replay, record, trace and
+ * steps_max that are not set are WEIR_SIM_FAULTS, WEIR_SIM_REPLAY (unless there are bytes),
+ * WEIR_SIM_RECORD, WEIR_SIM_TRACE and WEIR_SIM_STEPS; WEIR_SIM_MARKS names a file to which the hash and the marks of the world are added.
  * Nodes read no environment. A negative result has a line in the log, with seed, faults and hash.
  *
  * The result of main_fn; -EINVAL: an option or variable, named in the log; -ENOENT and the like of the

@@ -151,7 +151,8 @@ static int send_to_server(void *arg)
 CASE(sim_tx6_memory_sent_without_a_copy_is_held_until_the_notif)
 {
     unsigned seen[3] = {0};
-    worlds_run(SEEDS, "hostile poor=0 accept_error=0 socket_error=0 reset=0.02 cancel_late=0.5 late=0.4",
+    worlds_run(SEEDS,
+               "hostile poor=0 accept_error=0 socket_error=0 reset=0.02 cancel_late=0.5 late=0.4",
                send_to_server, seen);
     CHECK_GT(seen[0], SEEDS);      /* sent */
     CHECK_GT(seen[1], SEEDS / 10); /* EPIPE, ECONNRESET, ECANCELED */
