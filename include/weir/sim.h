@@ -75,7 +75,8 @@ struct weir_sim_node_opts {
  *
  * Seed 0 is WEIR_SIM_SEED of the environment, decimal or 0x, else 1. faults, replay, record, trace and
  * steps_max that are not set are WEIR_SIM_FAULTS, WEIR_SIM_REPLAY (unless there are bytes),
- * WEIR_SIM_RECORD, WEIR_SIM_TRACE and WEIR_SIM_STEPS; WEIR_SIM_MARKS names a file to which the hash and the marks of the world are added.
+ * WEIR_SIM_RECORD, WEIR_SIM_TRACE and WEIR_SIM_STEPS; WEIR_SIM_MARKS names a file to which the hash and
+ * the marks of the world are added.
  * Nodes read no environment. A negative result has a line in the log, with seed, faults and hash.
  *
  * The result of main_fn; -EINVAL: an option or variable, named in the log; -ENOENT and the like of the
