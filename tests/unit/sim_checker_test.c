@@ -137,6 +137,25 @@ CASE(sim_check_names_memory_of_a_request_that_was_freed)
     check_aborts(free_received, FREED);
 }
 
+/* No transfer, no end: the next enter is enough. */
+static void free_received_and_go_on(void)
+{
+    open_pair();
+    char *memory = malloc(sizeof bytes);
+    stage(1, WI_OP_RECV, memory);
+    simcore_pass(&s, 0);
+    free(memory);
+    simcore_pass(&s, 0);
+}
+
+CASE(sim_check_names_freed_memory_in_the_step_in_which_it_was_freed)
+{
+#if !defined(WI_FIBER_ASAN)
+    SKIP("only AddressSanitizer tells of memory that it was freed");
+#endif
+    check_aborts(free_received_and_go_on, FREED);
+}
+
 __attribute__((noinline)) static void stage_from_a_frame(void)
 {
     char own[sizeof bytes];

@@ -115,6 +115,7 @@ static int interrupted(struct wi_sim_core *core)
 static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
 {
     struct wi_sim_core *core = wi_sim_core_of(be);
+    wi_sim_held_audit(core);
     int rc = interrupted(core);
     if (rc < 0) {
         be->more = core->due_count > 0;

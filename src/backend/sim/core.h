@@ -170,6 +170,9 @@ void wi_sim_held_check(const struct wi_sim_request *request);
 void wi_sim_held_open(const struct wi_sim_request *request);
 void wi_sim_held_shut(struct wi_sim_request *request);
 
+/* Whether all of it is still there, as far as that can be told. */
+void wi_sim_held_audit(const struct wi_sim_core *core);
+
 /* It is the caller's again; in the second form nobody asks what he did with it. */
 void wi_sim_held_end(const struct wi_sim_request *request);
 void wi_sim_held_let_go(const struct wi_sim_request *request);

@@ -7,8 +7,9 @@
  * read by others too, and has a digest everywhere. What is linked behind another request is the
  * kernel's when its turn comes: the one before may be what fills it.
  *
- * Under ASan memory of the heap that was freed is told at the next transfer or at the end; elsewhere
- * its digest does, as what frees or takes memory writes to it.
+ * Under ASan memory of the heap that was freed is told at the next enter, with the tasks that ran since
+ * the last one under suspicion; elsewhere its digest tells at the end, as what frees or takes memory
+ * writes to it.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -118,6 +119,19 @@ static void check_alive(const struct wi_req *req)
                  wi_opcode_name(req->opcode), (int)req->fd);
 }
 
+void wi_sim_held_audit(const struct wi_sim_core *core)
+{
+#if defined(WI_FIBER_ASAN)
+    for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
+        const struct wi_sim_request *request = wi_container_of(at, struct wi_sim_request, all);
+        if (request->held)
+            check_alive(&request->req);
+    }
+#else
+    (void)core; /* nothing says so of memory */
+#endif
+}
+
 void wi_sim_held_begin(struct wi_sim_request *request)
 {
     request->held = true;
@@ -137,7 +151,6 @@ void wi_sim_held_check(const struct wi_sim_request *request)
                  (unsigned)req->len, wi_opcode_name(req->opcode), (int)req->fd);
 }
 
-/* What is read is looked at in the end alone: a send may be attempted for each piece that it sends. */
 /* What is read is looked at in the end alone: a send may be attempted for each piece that it sends. */
 void wi_sim_held_open(const struct wi_sim_request *request)
 {
