@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
+#include "base/canary.h"
 #include "base/relax.h"
 #include "base/require.h"
 
@@ -59,6 +60,7 @@ bool wi_door_post(struct wi_door *door, struct wi_queue_node *message)
 {
     if (!wi_inbox_push(&door->inbox, message))
         return false;
+    WI_POINT(door->be);
     atomic_thread_fence(memory_order_seq_cst); /* R3, with the fence in wi_door_doze */
     if (atomic_load_explicit(&door->sleep, memory_order_relaxed) == WI_DOOR_SLEEPING &&
         atomic_exchange_explicit(&door->sleep, WI_DOOR_AWAKE, memory_order_relaxed) ==

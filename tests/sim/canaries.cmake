@@ -14,7 +14,8 @@ function(weir_add_scenario name scenario source) # [definitions]
 endfunction()
 
 weir_add_scenario(sim_churn churn "")
-weir_add_scenario(sim_cores cores ${PROJECT_SOURCE_DIR}/src/task/core.c WEIR_POINTS)
+set(pointed ${PROJECT_SOURCE_DIR}/src/task/core.c ${PROJECT_SOURCE_DIR}/src/task/door.c)
+weir_add_scenario(sim_cores cores "${pointed}" WEIR_POINTS)
 
 # The bug's number in src/base/canary.h, and where it lives.
 set(canaries
@@ -29,12 +30,13 @@ foreach(canary IN LISTS canaries)
   list(GET canary 1 number)
   list(GET canary 2 scenario)
   list(GET canary 3 source)
+  set(sources ${PROJECT_SOURCE_DIR}/${source})
   set(points)
   if(scenario STREQUAL cores)
+    set(sources ${pointed})
     set(points WEIR_POINTS)
   endif()
-  weir_add_scenario(sim_canary_${name} ${scenario} ${PROJECT_SOURCE_DIR}/${source}
-                    WEIR_CANARY=${number} ${points})
+  weir_add_scenario(sim_canary_${name} ${scenario} "${sources}" WEIR_CANARY=${number} ${points})
   add_test(NAME sim.canary.${name}
            COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/sim/canary.py
                    $<TARGET_FILE:sim_${scenario}> $<TARGET_FILE:sim_canary_${name}>)
