@@ -136,7 +136,8 @@ static int set_opts(struct wi_sim_process *process, const struct weir_opts *give
     int rc = wi_opts_read(opts, sizeof *opts, given);
     if (rc < 0) {
         wi_log(&process->sim->log, WEIR_LOG_ERROR,
-               "weir_sim_node: opts of %zu bytes; use WEIR_OPTS", given->size);
+               rc == -E2BIG ? "weir_sim_node: opts set something newer than this library"
+                            : "weir_sim_node: opts without their size; use WEIR_OPTS");
         return rc;
     }
     opts->size = sizeof *opts;

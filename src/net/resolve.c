@@ -127,8 +127,9 @@ void wi_resolution_free(struct wi_resolution *resolution)
 
 void wi_resolutions_discard(struct wi_net *net)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&net->resolutions)) != NULL;) {
+    for (struct wi_list *at = net->resolutions.next, *next; at != &net->resolutions; at = next) {
         struct wi_resolution *resolution = wi_container_of(at, struct wi_resolution, link);
+        next = at->next;
         if (wi_work_release(&resolution->work))
             free(resolution);
     }

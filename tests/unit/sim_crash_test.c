@@ -38,8 +38,7 @@ static int echo(void *arg)
 {
     weir_sock sock = *(weir_sock *)arg;
     struct weir_buf buf;
-    ssize_t n;
-    while ((n = weir_recv_buf(sock, &buf)) > 0 && (n = weir_send_buf(sock, &buf)) == 0)
+    while (weir_recv_buf(sock, &buf) > 0 && weir_send_buf(sock, &buf) == 0)
         ;
     (void)weir_close(&sock);
     return 0;

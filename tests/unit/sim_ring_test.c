@@ -200,8 +200,9 @@ CASE(sim_completions_of_one_request_keep_their_order_whatever_is_held_back)
         simcore_open(&s, seed, "late=0.5 reorder=0.9 segment=0.5", 0);
         simcore_pair(&s, fd);
         simcore_stage(&s, 1, receive_on(fd[0]));
-        for (unsigned char i = 0; i < BYTES; i++) {
-            simcore_send(&s, fd[1], &i, 1);
+        for (int i = 0; i < BYTES; i++) {
+            unsigned char byte = (unsigned char)i;
+            simcore_send(&s, fd[1], &byte, 1);
             simcore_pass(&s, WEIR_US);
             simcore_stage(&s, 2, (struct wi_req){.opcode = WI_OP_NOP});
             CHECK_EQ(simcore_next(&s, 2).res, 0);

@@ -73,7 +73,7 @@ static size_t check_bytes(const void *data, size_t len, size_t from)
 /* One receive, of a kind that changes, with a deadline that may end it at any moment. */
 static ssize_t receive_some(weir_sock sock, size_t from)
 {
-    unsigned char room[600];
+    unsigned char room[600] = {0};
     struct weir_buf buf = {.data = NULL};
     size_t want = 1 + (size_t)weir_random_below(sizeof room);
     WEIR_WITHIN((weir_ns)weir_random_below(2000) * WEIR_US);
@@ -247,8 +247,7 @@ static int echo(void *arg)
 {
     weir_sock sock = *(weir_sock *)arg;
     struct weir_buf buf;
-    ssize_t n;
-    while ((n = weir_recv_buf(sock, &buf)) > 0 && (n = weir_send_buf(sock, &buf)) == 0)
+    while (weir_recv_buf(sock, &buf) > 0 && weir_send_buf(sock, &buf) == 0)
         ;
     (void)weir_close(&sock);
     return 0;

@@ -179,8 +179,8 @@ static int do_io_beside_them(void *arg)
     WEIR_SCOPE(others, WEIR_ALL);
     CHECK_EQ(weir_spawn(&others, wake_each_other, &a), 0);
     CHECK_EQ(weir_spawn(&others, wake_each_other, &b), 0);
-    for (char i = 0; i < ECHOES; i++)
-        CHECK_EQ(echo_once(&pair, i), 0);
+    for (int i = 0; i < ECHOES; i++)
+        CHECK_EQ(echo_once(&pair, (char)i), 0);
     CHECK_LT(mutual.rounds, 100000 * ECHOES); /* a bound: without one it would never get here */
     mutual.over = true;
     CHECK_EQ(weir_scope_wait(&others), 0);

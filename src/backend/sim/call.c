@@ -96,8 +96,9 @@ static int leave(struct wi_sim_request *r)
 
 void wi_sim_orphans_discard(struct wi_sim_core *core)
 {
-    for (struct wi_list *at; (at = wi_list_pop_front(&core->orphans)) != NULL;) {
+    for (struct wi_list *at = core->orphans.next, *next; at != &core->orphans; at = next) {
         struct orphan *orphan = wi_container_of(at, struct orphan, link);
+        next = at->next;
         wi_sim_event_clear(core->world, &orphan->event);
         orphan->work->drop(orphan->work);
         free(orphan);
