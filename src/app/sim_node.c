@@ -260,6 +260,21 @@ int weir_sim_restart(int node, weir_fn *main_fn, void *arg)
 
 /* ---- ending ---- */
 
+/* Those of its tasks that wait for other nodes wait no more: their records lie on its stacks. */
+static void forget_waits_of(const struct wi_sim_process *process)
+{
+    for (int i = 0; i < WI_SIM_NODES_MAX; i++) {
+        struct wi_sim_process *other = &process->sim->process[i];
+        if (other->waiters.next == NULL)
+            continue; /* none of weir_sim_node's */
+        for (struct wi_list *at = other->waiters.next, *next; at != &other->waiters; at = next) {
+            next = at->next;
+            if (wi_container_of(at, struct waiter, link)->task->core == &process->runtime->core)
+                wi_list_remove(at);
+        }
+    }
+}
+
 /* The power fails; whoever does this is another strand. */
 static void take_down(struct wi_sim_process *process)
 {
@@ -268,6 +283,7 @@ static void take_down(struct wi_sim_process *process)
     process->node->down = true;
     wi_sim_sockets_crash(process->node);
     if (process->runtime != NULL) {
+        forget_waits_of(process);
         wi_core_self = &process->runtime->core;
         wi_runtime_discard(process->runtime);
         process->runtime = NULL;

@@ -250,6 +250,31 @@ CASE(sim_node_that_crashes_says_nothing_and_starts_again)
     CHECK_EQ(calm_world(crash_and_restart, NULL), 0);
 }
 
+static int wait_for_the_first(void *arg)
+{
+    (void)arg;
+    return weir_sim_wait(1);
+}
+
+static int crash_a_waiter(void *arg)
+{
+    (void)arg;
+    int first = start("first", return_seven, NULL),
+        second = start("second", wait_for_the_first, NULL);
+    CHECK_EQ(first, 1);
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_EQ(weir_sim_crash(second), 0);
+    CHECK_EQ(weir_sim_wait(first), 7); /* whose end once told a task that was gone */
+    CHECK_EQ(weir_sim_restart(second, wait_for_the_first, NULL), 0);
+    CHECK_EQ(weir_sim_wait(second), 7);
+    return 0;
+}
+
+CASE(sim_node_that_waits_for_another_one_may_crash)
+{
+    CHECK_EQ(calm_world(crash_a_waiter, NULL), 0);
+}
+
 static int crash_oneself(void *arg)
 {
     (void)arg;
