@@ -325,6 +325,11 @@ static void drop_first(struct wi_sim_sock *sock, struct dgram *dgram)
         feed_senders(sock->file.node);
 }
 
+static ssize_t dgram_send(struct wi_sim_sock *sock, const struct wi_req *req)
+{
+    return sock->domain == AF_UNIX ? unix_send(sock, req) : udp_send(sock, req);
+}
+
 static ssize_t dgram_recv(struct wi_sim_sock *sock, const struct wi_req *req)
 {
     int error = wi_sim_sock_error(sock);
@@ -396,26 +401,6 @@ static int dgram_connect(struct wi_sim_sock *sock, const struct wi_req *req)
     return 0;
 }
 
-static ssize_t dgram_attempt(struct wi_sim_file *file, struct wi_sim_core *core,
-                             const struct wi_req *req)
-{
-    struct wi_sim_sock *sock = wi_sim_sock_of(file);
-    (void)core;
-    if (sock->gone)
-        return -EBADF;
-    switch (req->opcode) {
-    case WI_OP_RECV:
-        return dgram_recv(sock, req);
-    case WI_OP_SEND:
-    case WI_OP_SENDMSG:
-        return sock->domain == AF_UNIX ? unix_send(sock, req) : udp_send(sock, req);
-    case WI_OP_CONNECT:
-        return dgram_connect(sock, req);
-    default:
-        return -EOPNOTSUPP;
-    }
-}
-
 /* Whether a connected unix socket could send; all others always can. */
 static bool is_writable(struct wi_sim_sock *sock)
 {
@@ -485,5 +470,8 @@ static void dgram_release(struct wi_sim_file *file)
     wi_sim_sock_settle(sock);
 }
 
-const struct wi_sim_file_ops wi_sim_dgram_ops = {
-    .state = dgram_state, .attempt = dgram_attempt, .release = dgram_release};
+const struct wi_sim_sock_kind wi_sim_dgram_kind = {
+    .ops = {.state = dgram_state, .attempt = wi_sim_sock_attempt, .release = dgram_release},
+    .recv = dgram_recv,
+    .send = dgram_send,
+    .connect = dgram_connect};

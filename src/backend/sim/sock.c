@@ -2,6 +2,7 @@
 /* sock -- a socket's life, kicks and buffers; the contract is in sock.h. */
 #include "backend/sim/sock.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/require.h"
@@ -22,15 +23,38 @@ static void kick_later(struct wi_sim_world *world, struct wi_sim_event *event)
     wi_sim_sock_kick_now(sock, events);
 }
 
+ssize_t wi_sim_sock_attempt(struct wi_sim_file *file, struct wi_sim_core *core,
+                            const struct wi_req *req)
+{
+    const struct wi_sim_sock_kind *kind = (const void *)file->ops;
+    struct wi_sim_sock *sock = wi_sim_sock_of(file);
+    (void)core;
+    if (sock->gone)
+        return -EBADF;
+    switch (req->opcode) {
+    case WI_OP_RECV:
+        return kind->recv(sock, req);
+    case WI_OP_SEND:
+    case WI_OP_SENDMSG:
+        return kind->send(sock, req);
+    case WI_OP_CONNECT:
+        return kind->connect(sock, req);
+    case WI_OP_ACCEPT:
+        return kind->accept != NULL ? kind->accept(sock) : -EOPNOTSUPP;
+    default:
+        return -EOPNOTSUPP;
+    }
+}
+
 struct wi_sim_sock *wi_sim_sock_new(struct wi_sim_node *node, int domain, int type)
 {
     struct wi_sim_sock *sock = calloc(1, sizeof *sock);
     if (sock == NULL)
         return NULL;
-    const struct wi_sim_file_ops *ops = type == SOCK_DGRAM  ? &wi_sim_dgram_ops
-                                        : domain == AF_UNIX ? &wi_sim_unix_ops
-                                                            : &wi_sim_stream_ops;
-    wi_sim_file_init(&sock->file, node, ops, WI_SIM_SOCKET);
+    const struct wi_sim_sock_kind *kind = type == SOCK_DGRAM  ? &wi_sim_dgram_kind
+                                          : domain == AF_UNIX ? &wi_sim_unix_kind
+                                                              : &wi_sim_stream_kind;
+    wi_sim_file_init(&sock->file, node, &kind->ops, WI_SIM_SOCKET);
     sock->domain = domain;
     sock->type = type;
     if (domain != AF_UNIX)

@@ -193,9 +193,21 @@ struct wi_sim_sock *wi_sim_port_find(struct wi_sim_node *node, int type,
 /* Moves it to those that are found by their name. */
 void wi_sim_port_publish(struct wi_sim_sock *sock);
 
-/* ---- streams ---- */
+/* What a socket of one kind does; its file has the address of the first member. */
+struct wi_sim_sock_kind {
+    struct wi_sim_file_ops ops; /* with wi_sim_sock_attempt */
+    ssize_t (*recv)(struct wi_sim_sock *sock, const struct wi_req *req);
+    ssize_t (*send)(struct wi_sim_sock *sock, const struct wi_req *req); /* SEND and SENDMSG */
+    int (*connect)(struct wi_sim_sock *sock, const struct wi_req *req);
+    int (*accept)(struct wi_sim_sock *sock); /* or NULL */
+};
 
-extern const struct wi_sim_file_ops wi_sim_stream_ops, wi_sim_unix_ops, wi_sim_dgram_ops;
+extern const struct wi_sim_sock_kind wi_sim_stream_kind, wi_sim_unix_kind, wi_sim_dgram_kind;
+
+ssize_t wi_sim_sock_attempt(struct wi_sim_file *file, struct wi_sim_core *core,
+                            const struct wi_req *req);
+
+/* ---- streams ---- */
 
 /* Makes two socks the ends of a connection. 0 or -ENOMEM. */
 int wi_sim_stream_pair(struct wi_sim_sock *a, struct wi_sim_sock *b);

@@ -439,28 +439,6 @@ static ssize_t stream_recv(struct wi_sim_sock *sock, const struct wi_req *req)
     return never ? -ENOTCONN : -EAGAIN;
 }
 
-static ssize_t stream_attempt(struct wi_sim_file *file, struct wi_sim_core *core,
-                              const struct wi_req *req)
-{
-    struct wi_sim_sock *sock = wi_sim_sock_of(file);
-    (void)core;
-    if (sock->gone)
-        return -EBADF;
-    switch (req->opcode) {
-    case WI_OP_RECV:
-        return stream_recv(sock, req);
-    case WI_OP_SEND:
-    case WI_OP_SENDMSG:
-        return stream_send(sock, req);
-    case WI_OP_ACCEPT:
-        return wi_sim_accept(sock);
-    case WI_OP_CONNECT:
-        return wi_sim_connect(sock, req);
-    default:
-        return -EOPNOTSUPP;
-    }
-}
-
 static uint32_t stream_state(struct wi_sim_file *file)
 {
     struct wi_sim_sock *sock = wi_sim_sock_of(file);
@@ -560,5 +538,9 @@ void wi_sim_stream_crash(struct wi_sim_sock *sock)
         wi_sim_event_set(world, &sock->arrival, world->now + RETRANSMIT_MIN);
 }
 
-const struct wi_sim_file_ops wi_sim_stream_ops = {
-    .state = stream_state, .attempt = stream_attempt, .release = stream_release};
+const struct wi_sim_sock_kind wi_sim_stream_kind = {
+    .ops = {.state = stream_state, .attempt = wi_sim_sock_attempt, .release = stream_release},
+    .recv = stream_recv,
+    .send = stream_send,
+    .connect = wi_sim_connect,
+    .accept = wi_sim_accept};

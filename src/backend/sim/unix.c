@@ -230,28 +230,6 @@ static ssize_t unix_recv(struct wi_sim_sock *sock, const struct wi_req *req)
     return sock->rd_shut ? 0 : -EAGAIN;
 }
 
-static ssize_t unix_attempt(struct wi_sim_file *file, struct wi_sim_core *core,
-                            const struct wi_req *req)
-{
-    struct wi_sim_sock *sock = wi_sim_sock_of(file);
-    (void)core;
-    if (sock->gone)
-        return -EBADF;
-    switch (req->opcode) {
-    case WI_OP_RECV:
-        return unix_recv(sock, req);
-    case WI_OP_SEND:
-    case WI_OP_SENDMSG:
-        return unix_send(sock, req);
-    case WI_OP_ACCEPT:
-        return wi_sim_accept(sock);
-    case WI_OP_CONNECT:
-        return wi_sim_unix_connect(sock, req);
-    default:
-        return -EOPNOTSUPP;
-    }
-}
-
 /* As unix_poll of the kernel. */
 static uint32_t unix_state(struct wi_sim_file *file)
 {
@@ -321,5 +299,9 @@ static void unix_release(struct wi_sim_file *file)
     wi_sim_sock_settle(sock);
 }
 
-const struct wi_sim_file_ops wi_sim_unix_ops = {
-    .state = unix_state, .attempt = unix_attempt, .release = unix_release};
+const struct wi_sim_sock_kind wi_sim_unix_kind = {
+    .ops = {.state = unix_state, .attempt = wi_sim_sock_attempt, .release = unix_release},
+    .recv = unix_recv,
+    .send = unix_send,
+    .connect = wi_sim_unix_connect,
+    .accept = wi_sim_accept};
