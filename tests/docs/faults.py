@@ -5,10 +5,10 @@
     faults.py <root>            fails, with the difference, unless the page is what the table gives
     faults.py <root> --write    writes the page
 """
-import difflib
-import os
 import re
 import sys
+
+import made_page
 
 SECTION = re.compile(r"^/\* (.*)\. \*/$")
 ODDS = re.compile(r'^ODDS\((\w+), (\d+), (\d+), (\d+), (\d+),\s*"([^"]*)"\)$')
@@ -79,23 +79,5 @@ def page_of(table):
     return PAGE.format(odds="\n".join(odds).strip(), amounts="\n".join(amounts))
 
 
-def main():
-    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["--write"]):
-        sys.exit(__doc__)
-    path = os.path.join(sys.argv[1], "docs", "guide", "faults.md")
-    source = os.path.join(sys.argv[1], "src", "backend", "sim", "faults.def")
-    with open(source, encoding="utf-8") as file:
-        wanted = page_of(file.read())
-    if sys.argv[2:]:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(wanted)
-        return
-    with open(path, encoding="utf-8") as file:
-        found = file.read()
-    sys.stdout.writelines(difflib.unified_diff(found.splitlines(True), wanted.splitlines(True),
-                                               "docs/guide/faults.md", "src/backend/sim/faults.def"))
-    sys.exit(found != wanted)
-
-
 if __name__ == "__main__":
-    main()
+    made_page.main(__doc__, "docs/guide/faults.md", "src/backend/sim/faults.def", page_of)

@@ -5,10 +5,10 @@
     options.py <root>            fails, with the difference, unless the page is what the table gives
     options.py <root> --write    writes the page
 """
-import difflib
-import os
 import re
 import sys
+
+import made_page
 
 ROW = re.compile(r'^X\((\w+), (-?\d+), (-?\d+), (-?\d+), "(\w+)",\s*"([^"]*)"\)$', re.M)
 
@@ -65,22 +65,5 @@ def page_of(table):
         for name, default, least, most, env, text in rows))
 
 
-def main():
-    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["--write"]):
-        sys.exit(__doc__)
-    path = os.path.join(sys.argv[1], "docs", "guide", "options.md")
-    with open(os.path.join(sys.argv[1], "src", "app", "options.def"), encoding="utf-8") as file:
-        wanted = page_of(file.read())
-    if sys.argv[2:]:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(wanted)
-        return
-    with open(path, encoding="utf-8") as file:
-        found = file.read()
-    sys.stdout.writelines(difflib.unified_diff(found.splitlines(True), wanted.splitlines(True),
-                                               "docs/guide/options.md", "src/app/options.def"))
-    sys.exit(found != wanted)
-
-
 if __name__ == "__main__":
-    main()
+    made_page.main(__doc__, "docs/guide/options.md", "src/app/options.def", page_of)
