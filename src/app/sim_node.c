@@ -29,6 +29,8 @@ struct waiter {
     struct wi_wait wait;
     struct wi_list link; /* in process->waiters */
     struct wi_task *task;
+    bool told; /* and no longer there: the node may well run again */
+    int result;
 };
 
 /* Memory that goes with a node. */
@@ -42,9 +44,11 @@ struct wi_sim_block {
 static void tell_waiters(struct wi_sim_process *process)
 {
     for (struct wi_list *at; (at = wi_list_pop_front(&process->waiters)) != NULL;) {
-        struct wi_task *task = wi_container_of(at, struct waiter, link)->task;
-        struct wi_backend *be = task->core->engine.be;
-        wi_task_wake(task);
+        struct waiter *waiter = wi_container_of(at, struct waiter, link);
+        struct wi_backend *be = waiter->task->core->engine.be;
+        waiter->told = true;
+        waiter->result = process->result;
+        wi_task_wake(waiter->task);
         wi_sim_kick(wi_sim_core_of(be)->strand); /* it is not the one that runs */
     }
 }
@@ -325,14 +329,16 @@ int weir_sim_wait(int node)
     struct wi_sim_process *process = find(sim, node);
     if (process == NULL)
         return -ESRCH;
+    if (process->life != WI_SIM_RUNS)
+        return process->result;
     struct waiter waiter = {.wait = {.kind = &waits_for_node}, .task = task};
     wi_list_push_back(&process->waiters, &waiter.link);
-    while (process->life == WI_SIM_RUNS && rc == 0) {
+    while (!waiter.told && rc == 0) {
         wi_task_park(task, &waiter.wait);
         rc = wi_task_interrupted(task);
     }
     wi_list_remove(&waiter.link);
-    return process->life != WI_SIM_RUNS ? process->result : rc;
+    return waiter.told ? waiter.result : rc;
 }
 
 int weir_sim_is_running(int node)

@@ -275,6 +275,27 @@ CASE(sim_node_that_waits_for_another_one_may_crash)
     CHECK_EQ(calm_world(crash_a_waiter, NULL), 0);
 }
 
+static int crash_and_restart_at_once(void *arg)
+{
+    (void)arg;
+    weir_task waiter;
+    int first = start("first", hold_memory, NULL);
+    WEIR_SCOPE(scope, WEIR_ALL);
+    CHECK_EQ(first, 1);
+    CHECK_EQ(weir_spawn_task(&scope, wait_for_the_first, NULL, &waiter), 0);
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_EQ(weir_sim_crash(first), 0);
+    CHECK_EQ(weir_sim_restart(first, return_seven, NULL), 0);
+    CHECK_EQ(weir_task_wait(&waiter), -EOWNERDEAD); /* of the life that it waited for */
+    CHECK_EQ(weir_sim_wait(first), 7);
+    return 0;
+}
+
+CASE(sim_node_that_starts_again_at_once_has_ended_for_whoever_waited)
+{
+    CHECK_EQ(calm_world(crash_and_restart_at_once, NULL), 0);
+}
+
 static int crash_oneself(void *arg)
 {
     (void)arg;
