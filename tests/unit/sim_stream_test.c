@@ -374,6 +374,114 @@ CASE(what_a_held_link_has_comes_when_it_is_released)
     finish();
 }
 
+/* ---- keeping alive: tcp(7) ---- */
+
+enum { IDLE = 10, INTERVAL = 5, COUNT = 3 };
+
+static void keep_alive(struct simnet_fd fd)
+{
+    CHECK_EQ(simnet_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1), 0);
+    CHECK_EQ(simnet_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, IDLE), 0);
+    CHECK_EQ(simnet_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, INTERVAL), 0);
+    CHECK_EQ(simnet_set(fd, IPPROTO_TCP, TCP_KEEPCNT, COUNT), 0);
+}
+
+CASE(probes_that_nobody_answers_end_an_idle_connection)
+{
+    for (unsigned cut_back = 0; cut_back < 2; cut_back++) {
+        char byte;
+        begin(NULL);
+        keep_alive(end[0]);
+        simnet_cut(cut_back, !cut_back, true);
+        simnet_pass((IDLE + COUNT * INTERVAL) * WEIR_SEC - WEIR_MS);
+        CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+        simnet_pass(2 * WEIR_MS);
+        CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ETIMEDOUT);
+        CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 0);
+        simnet_pass(WEIR_SEC); /* the reset that goes with it passes one way alone */
+        CHECK_EQ(simnet_recv(end[1], &byte, 1, 0), cut_back ? -ECONNRESET : -EAGAIN);
+        finish();
+    }
+}
+
+CASE(probes_that_are_answered_keep_an_idle_connection)
+{
+    char byte;
+    begin(NULL);
+    keep_alive(end[0]);
+    simnet_pass(3600 * WEIR_SEC);
+    for (int i = 0; i < 20; i++) { /* and one answer of three is enough */
+        simnet_cut(0, 1, true);
+        simnet_pass((COUNT - 1) * INTERVAL * WEIR_SEC);
+        simnet_cut(0, 1, false);
+        simnet_pass(IDLE * WEIR_SEC + WEIR_SEC / 2);
+    }
+    CHECK_EQ(simnet_send(end[1], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 1);
+    CHECK_EQ(simnet_set(end[0], SOL_SOCKET, SO_KEEPALIVE, 0), 0);
+    simnet_cut(0, 1, true);
+    simnet_pass(3600 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_cut(0, 1, false);
+    finish();
+}
+
+CASE(a_connection_that_is_not_idle_is_not_probed)
+{
+    char byte;
+    begin(NULL);
+    keep_alive(end[0]);
+    for (int i = 0; i < 20; i++) { /* what comes puts the first probe off */
+        simnet_pass((IDLE - 1) * WEIR_SEC);
+        CHECK_EQ(simnet_send(end[1], "x", 1), 1);
+        simnet_pass(WEIR_MS);
+        CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 1);
+    }
+    simnet_cut(0, 1, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1); /* and what is sent asks by itself */
+    simnet_pass(890 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_pass(20 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ETIMEDOUT);
+    finish();
+}
+
+CASE(a_probe_finds_a_node_that_came_back)
+{
+    char byte;
+    begin(NULL);
+    keep_alive(end[0]);
+    wi_sim_node_crash(simnet_node(1));
+    simnet_node(1)->down = false;
+    simnet_pass((IDLE - 1) * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_pass(2 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    simnet_shut(end[0]);
+    simnet_close();
+}
+
+CASE(an_accepted_connection_keeps_alive_as_its_listener_says)
+{
+    char byte;
+    struct simnet_fd pair[2];
+    simnet_open(NULL, 1, 2);
+    struct simnet_fd listener = simnet_listener(1, AF_INET);
+    keep_alive(listener);
+    struct sockaddr_storage address = simnet_address(AF_INET, 1, simnet_port(listener));
+    pair[0] = simnet_socket(0, AF_INET, SOCK_STREAM);
+    CHECK_EQ(simnet_connect(pair[0], &address), -EINPROGRESS);
+    simnet_pass(WEIR_SEC);
+    pair[1] = simnet_accept(listener);
+    simnet_shut(listener);
+    wi_sim_node_crash(simnet_node(0));
+    simnet_pass((IDLE + COUNT * INTERVAL + 1) * WEIR_SEC);
+    CHECK_EQ(simnet_recv(pair[1], &byte, 1, 0), -ETIMEDOUT);
+    simnet_shut(pair[1]);
+    simnet_close();
+}
+
 /* ---- crashes ---- */
 
 CASE(a_node_that_comes_back_answers_old_connections_with_a_reset)

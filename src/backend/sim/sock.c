@@ -77,6 +77,7 @@ void wi_sim_sock_free(struct wi_sim_sock *sock)
     wi_sim_event_clear(world, &sock->kick);
     wi_sim_event_clear(world, &sock->arrival);
     wi_sim_event_clear(world, &sock->give_up);
+    wi_sim_event_clear(world, &sock->keepalive);
     wi_sim_event_clear(world, &sock->syn);
     wi_sim_pipe_free(&sock->in);
     wi_list_remove(&sock->entry);

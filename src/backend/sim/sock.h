@@ -82,6 +82,9 @@ struct wi_sim_sock {
     unsigned tries;              /* retransmissions of it */
     uint32_t unacked;            /* bytes that arrived at the peer, whose word did not come back */
     struct wi_sim_event give_up; /* on an unanswering peer */
+    struct wi_sim_event keepalive; /* its next probe */
+    int probes;                    /* that were not answered */
+    weir_ns heard;                 /* when something came from the peer */
 
     struct wi_sim_event syn;
     enum wi_sim_syn syn_state;
@@ -219,6 +222,9 @@ void wi_sim_stream_abort(struct wi_sim_sock *sock);
 
 /* Its node crashes. */
 void wi_sim_stream_crash(struct wi_sim_sock *sock);
+
+/* Options of keeping alive, or its connection, are new. */
+void wi_sim_stream_keep_alive(struct wi_sim_sock *sock);
 
 /* The link from its peer has changed. */
 void wi_sim_stream_link_changed(struct wi_sim_sock *sock);

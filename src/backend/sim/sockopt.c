@@ -112,6 +112,8 @@ int wi_sim_option_set(struct wi_sim_sock *sock, const struct wi_ctl *ctl)
     if (high > 0 && (value < low || value > high))
         return -EINVAL;
     *number = high > 0 ? value : value != 0;
+    if (number == &sock->options.keep_alive || number == &sock->options.keep_idle)
+        wi_sim_stream_keep_alive(sock);
     return 0;
 }
 

@@ -8,7 +8,8 @@
  * An acknowledgement is no event of its own: the send buffer is free again when the bytes arrive,
  * unless the way back is cut or held; then when it no longer is. What meets a cut link, or a node
  * that is down, comes again after 200 ms, 400 ms ... 2 min, and after a quarter of an hour the
- * sender has had enough.
+ * sender has had enough. A connection with SO_KEEPALIVE on which nothing comes is probed; probes and
+ * their answers are no segments, but meet links, nodes that are down and losses as those do.
  *
  * What reads here like tcp_recvmsg, tcp_poll or tcp_reset of the kernel is meant to.
  */
@@ -35,6 +36,7 @@ enum {
 
 static void arrive(struct wi_sim_world *world, struct wi_sim_event *event);
 static void give_up(struct wi_sim_world *world, struct wi_sim_event *event);
+static void probe(struct wi_sim_world *world, struct wi_sim_event *event);
 
 int wi_sim_stream_pair(struct wi_sim_sock *a, struct wi_sim_sock *b)
 {
@@ -46,6 +48,10 @@ int wi_sim_stream_pair(struct wi_sim_sock *a, struct wi_sim_sock *b)
     a->state = b->state = WI_SIM_CONNECTED;
     a->arrival.fn = b->arrival.fn = arrive;
     a->give_up.fn = b->give_up.fn = give_up;
+    a->keepalive.fn = b->keepalive.fn = probe;
+    a->heard = b->heard = wi_sim_sock_now(a);
+    wi_sim_stream_keep_alive(a);
+    wi_sim_stream_keep_alive(b);
     return 0;
 }
 
@@ -187,6 +193,7 @@ static void die(struct wi_sim_sock *sock, int error)
     sock->blocked = false;
     wi_sim_event_clear(world, &sock->arrival);
     wi_sim_event_clear(world, &sock->give_up);
+    wi_sim_event_clear(world, &sock->keepalive);
     forget_unsent(sock);
     if (!sock->dead && !sock->gone) {
         sock->dead = sock->rd_shut = sock->wr_shut = true;
@@ -249,11 +256,13 @@ static void acknowledge(struct wi_sim_sock *sock, uint32_t len)
                                    : wi_sim_wire_look(sock->file.node, sender->file.node, &until);
     if (__builtin_expect(back == WI_SIM_LOST || back == WI_SIM_HELD, 0)) {
         sender->unacked += len;
+        sock->heard = world->now;
         if (back == WI_SIM_LOST && !wi_sim_event_is_set(&sender->give_up))
             wi_sim_event_set(world, &sender->give_up, world->now + GIVE_UP);
         return;
     }
     sock->tries = 0;
+    sender->heard = sock->heard = world->now;
     if (sender->unacked == 0)
         wi_sim_event_clear(world, &sender->give_up);
     feed(sender);
@@ -385,6 +394,67 @@ static void give_up(struct wi_sim_world *world, struct wi_sim_event *event)
     die(sock, ETIMEDOUT);
 }
 
+/* ---- idle ---- */
+
+/* Whether a probe, which asks for an acknowledgement, gets through, and the answer back. */
+static bool is_answered(const struct wi_sim_sock *sock)
+{
+    struct wi_sim_world *world = wi_sim_sock_world(sock);
+    const struct wi_sim_node *here = sock->file.node, *there = sock->peer->file.node;
+    weir_ns until;
+    enum wi_sim_passage out = wi_sim_wire_look(here, there, &until),
+                        back = wi_sim_wire_look(there, here, &until);
+    return out != WI_SIM_LOST && out != WI_SIM_HELD && back != WI_SIM_LOST && back != WI_SIM_HELD &&
+           !wi_sim_fault(world, WI_SIM_NETWORK, world->faults.loss);
+}
+
+static void probe_again(struct wi_sim_sock *sock, weir_ns at)
+{
+    wi_sim_event_set(wi_sim_sock_world(sock), &sock->keepalive, at);
+}
+
+/* As tcp_keepalive_timer of the kernel. */
+static void probe(struct wi_sim_world *world, struct wi_sim_event *event)
+{
+    struct wi_sim_sock *sock = wi_container_of(event, struct wi_sim_sock, keepalive);
+    const struct wi_sim_options *options = &sock->options;
+    weir_ns idle = options->keep_idle * WEIR_SEC;
+    bool is_mute = sock->peer->gone || sock->peer->dead;
+    if (is_finished(sock))
+        return;
+    if (used_of(sock) > 0 || world->now < sock->heard + idle) { /* what is sent asks as well */
+        probe_again(sock, used_of(sock) > 0 ? world->now + idle : sock->heard + idle);
+    } else if (sock->probes == options->keep_count) {
+        wi_sim_sock_note(sock, WI_SIM_NOTE_TIMED_OUT, sock->remote.port);
+        if (!wi_sim_sock_is_over(sock->peer))
+            push_sign(sock, WI_SIM_SEG_RST);
+        die(sock, ETIMEDOUT);
+    } else if (!is_answered(sock)) {
+        sock->probes++;
+        probe_again(sock, world->now + options->keep_interval * WEIR_SEC);
+    } else if (is_mute) { /* whoever is there now knows nothing of it */
+        push_sign(sock->peer, WI_SIM_SEG_RST);
+        probe_again(sock, world->now + options->keep_interval * WEIR_SEC);
+    } else {
+        sock->probes = 0;
+        sock->heard = world->now;
+        probe_again(sock, world->now + idle);
+    }
+}
+
+void wi_sim_stream_keep_alive(struct wi_sim_sock *sock)
+{
+    struct wi_sim_world *world = wi_sim_sock_world(sock);
+    if (sock->peer == NULL || wi_sim_sock_is_over(sock))
+        return;
+    wi_sim_event_clear(world, &sock->keepalive);
+    sock->probes = 0;
+    if (sock->options.keep_alive != 0)
+        probe_again(sock, world->now + sock->options.keep_idle * WEIR_SEC);
+}
+
+/* ---- links ---- */
+
 void wi_sim_stream_link_changed(struct wi_sim_sock *sock)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
@@ -396,6 +466,7 @@ void wi_sim_stream_link_changed(struct wi_sim_sock *sock)
     if (sock->unacked == 0 || passage == WI_SIM_LOST || passage == WI_SIM_HELD)
         return;
     sock->unacked = 0;
+    sock->heard = world->now;
     if (sock->peer->tries == 0)
         wi_sim_event_clear(world, &sock->give_up);
     feed(sock);
@@ -518,6 +589,7 @@ static void stream_release(struct wi_sim_file *file)
     if (sock->peer != NULL)
         close_stream(sock);
     wi_sim_event_clear(wi_sim_sock_world(sock), &sock->kick);
+    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->keepalive);
     sock->released = true;
     sock->in.arrived = 0; /* nobody reads it */
     if (sock->in.flying == 0)
@@ -531,6 +603,7 @@ void wi_sim_stream_crash(struct wi_sim_sock *sock)
     struct wi_sim_world *world = wi_sim_sock_world(sock);
     wi_sim_event_clear(world, &sock->syn);
     wi_sim_event_clear(world, &sock->give_up);
+    wi_sim_event_clear(world, &sock->keepalive);
     if (sock->peer == NULL)
         return;
     forget_unsent(sock);
