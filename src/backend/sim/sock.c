@@ -122,10 +122,11 @@ int wi_sim_sock_error(struct wi_sim_sock *sock)
     return -error;
 }
 
-uint32_t wi_sim_sock_cut(struct wi_sim_sock *sock, uint32_t len, wi_odds odds, uint32_t events)
+uint32_t wi_sim_sock_cut_named(struct wi_sim_sock *sock, uint32_t len, wi_odds odds,
+                               const char *name, uint32_t events)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
-    if (len < 2 || !wi_sim_fault(world, WI_SIM_NETWORK, odds))
+    if (len < 2 || !wi_sim_fault_named(world, WI_SIM_NETWORK, odds, name))
         return len;
     wi_sim_sock_kick(sock, events);
     return len - 1 - (uint32_t)wi_choose(&world->choices, WI_SIM_NETWORK, len - 1);

@@ -161,9 +161,13 @@ void wi_sim_sock_kick_now(struct wi_sim_sock *sock, uint32_t events);
 /* The pending error, which is forgotten, as a negative number, or 0. */
 int wi_sim_sock_error(struct wi_sim_sock *sock);
 
-/* A fault cuts `len`, of at least 2, to something less that is not 0; told, as a tail that comes just
- * after is. */
-uint32_t wi_sim_sock_cut(struct wi_sim_sock *sock, uint32_t len, wi_odds odds, uint32_t events);
+/* A fault of these odds cuts `len`, of at least 2, to something less that is not 0; told, as a tail that
+ * comes just after is. */
+#define wi_sim_sock_cut(sock, len, odds, events) \
+    wi_sim_sock_cut_named(sock, len, odds, #odds, events)
+
+uint32_t wi_sim_sock_cut_named(struct wi_sim_sock *sock, uint32_t len, wi_odds odds,
+                               const char *name, uint32_t events);
 
 /* The buffers of a SEND or SENDMSG. */
 struct wi_sim_gather {

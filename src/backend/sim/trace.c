@@ -5,11 +5,13 @@
 #endif
 #include "backend/sim/trace.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include "backend/sim/address.h"
 #include "backend/sim/node.h"
 #include "backend/sim/world.h"
 
@@ -79,11 +81,50 @@ static const char *result_text(char text[RESULT_TEXT_MAX], int64_t res)
     return text;
 }
 
+static void print_path(FILE *file, const struct sockaddr_un *name, uint32_t len)
+{
+    struct wi_sim_path path;
+    if (wi_sim_path_read(&path, name, len) < 0 || path.len == 0)
+        return;
+    bool is_file = wi_sim_path_is_file(&path);
+    (void)fprintf(file, " to \"%s%.*s\"", is_file ? "" : "@", (int)path.len - !is_file,
+                  path.text + !is_file);
+}
+
+/* Of whatever a program wrote there; what is no address is refused in a moment. */
+static void print_address(FILE *file, const void *mem, uint32_t len)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    memcpy(&name, mem, len < sizeof name ? len : sizeof name);
+    if (name.ss_family == AF_UNIX) {
+        print_path(file, mem, len);
+    } else if (name.ss_family == AF_INET) {
+        const struct sockaddr_in *sin = (const void *)&name;
+        (void)inet_ntop(AF_INET, &sin->sin_addr, host, sizeof host);
+        (void)fprintf(file, " to %s:%u", host, ntohs(sin->sin_port));
+    } else if (name.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *sin6 = (const void *)&name;
+        (void)inet_ntop(AF_INET6, &sin6->sin6_addr, host, sizeof host);
+        (void)fprintf(file, " to [%s]:%u", host, ntohs(sin6->sin6_port));
+    }
+}
+
 /* Where a request has no descriptor it has a path. */
 static void print_req(FILE *file, const struct wi_req *req)
 {
     (void)fprintf(file, "%s", opcodes[req->opcode]);
     switch (req->opcode) {
+    case WI_OP_STAT:
+        if (req->path != NULL)
+            (void)fprintf(file, " \"%s\"", req->path);
+        else
+            (void)fprintf(file, " on %d", (int)req->fd);
+        break;
+    case WI_OP_CONNECT:
+        (void)fprintf(file, " on %d", (int)req->fd);
+        print_address(file, req->mem, req->len);
+        break;
     case WI_OP_OPEN:
     case WI_OP_UNLINK:
         (void)fprintf(file, " \"%s\"", (const char *)req->mem);
@@ -151,8 +192,12 @@ void wi_sim_trace_ctl(const struct wi_sim_world *world, const struct wi_sim_node
     (void)fprintf(world->trace, "%s", ctls[ctl->what]);
     if (ctl->what == WI_CTL_STATPATH || ctl->what == WI_CTL_UNLINK)
         (void)fprintf(world->trace, " \"%s\"", (const char *)ctl->mem);
-    else if (ctl->what != WI_CTL_SOCKET && ctl->what != WI_CTL_HOST)
+    else if (ctl->what == WI_CTL_HOST)
+        (void)fprintf(world->trace, " \"%s\"", ((const struct wi_host_query *)ctl->mem)->name);
+    else if (ctl->what != WI_CTL_SOCKET)
         (void)fprintf(world->trace, " on %d", ctl->fd);
+    if (ctl->what == WI_CTL_BIND)
+        print_address(world->trace, ctl->mem, ctl->len);
     (void)fprintf(world->trace, " = %s\n", result_text(text, res));
 }
 
