@@ -273,6 +273,7 @@ struct wi_backend {
     char *area;    /* where completions with WI_CQE_DATA have their bytes, or NULL */
     uint32_t area_bytes;
     uint64_t overflows; /* enters that found more completions than the kernel's queue holds */
+    uint64_t resumed;   /* tasks, so far; set before each enter by whoever runs them */
     uint32_t orphans;   /* calls that were cancelled and had not returned by the last enter */
     unsigned chain_max; /* 1 to WI_CHAIN_MAX; 1: no chains */
     struct wi_standing standing; /* of a backend that waits in the kernel; its own */

@@ -252,6 +252,7 @@ unsigned wi_core_turn(struct wi_core *core, weir_ns until)
     if (__builtin_expect(core->on_turn != NULL, 0))
         core->on_turn(core->on_turn_user);
     wi_sched_run(core);
+    core->engine.be->resumed = core->resumed;
     if (__builtin_expect(core->claims.waiting > 0, 0))
         wi_claims_serve(core); /* only tasks that ran can have made room */
     if (had_tasks && core->root.live == 0)

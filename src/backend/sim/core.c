@@ -116,6 +116,8 @@ static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, u
 {
     struct wi_sim_core *core = wi_sim_core_of(be);
     wi_sim_held_audit(core);
+    core->world->now += (weir_ns)(be->resumed - core->resumed) * WI_SIM_TASK_NS;
+    core->resumed = be->resumed;
     int rc = interrupted(core);
     if (rc < 0) {
         be->more = core->due_count > 0;

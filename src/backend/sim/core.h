@@ -86,6 +86,7 @@ struct wi_sim_core {
     uint32_t due_count;           /* those that are late included */
     struct wi_sim_request **slot; /* by the slot of their tokens */
     uint32_t slots;
+    uint64_t resumed; /* tasks whose time has passed */
     struct wi_sim_part part[WI_SIM_AREA_PARTS];
     unsigned filling;   /* which part */
     bool no_cache;      /* READ cannot be tried */

@@ -33,8 +33,9 @@ struct wi_sim_node;
 struct wi_sim_world;
 
 #define WI_SIM_BIRTH WEIR_SEC
-#define WI_SIM_STEP_NS 500 /* what a step takes, and ... */
-#define WI_SIM_LOOK_NS 25  /* ... a look at the clock */
+#define WI_SIM_STEP_NS 500 /* what a step takes, ... */
+#define WI_SIM_TASK_NS 25  /* ... a task that goes on in it, ... */
+#define WI_SIM_LOOK_NS 25  /* ... and a look at the clock */
 
 enum { WI_SIM_NODES_MAX = 64 };
 
