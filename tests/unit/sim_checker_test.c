@@ -144,23 +144,37 @@ CASE(sim_check_names_memory_of_a_request_that_was_freed)
     check_aborts(free_received, FREED);
 }
 
-/* No transfer, no end: the next enter is enough. */
-static void free_received_and_go_on(void)
+/* No transfer, no end, no step. */
+static void free_around_received(void)
 {
+    struct {
+        int before;
+        char memory[sizeof bytes];
+    } *around = malloc(sizeof *around);
     open_pair();
-    char *memory = malloc(sizeof bytes);
-    stage(1, WI_OP_RECV, memory);
-    simcore_pass(&s, 0);
-    free(memory);
-    simcore_pass(&s, 0);
+    stage(1, WI_OP_RECV, around->memory);
+    free(around);
+    abort();
 }
 
-CASE(sim_check_names_freed_memory_in_the_step_in_which_it_was_freed)
+static void free_part_of_message(void)
+{
+    struct iovec *piece = malloc(sizeof *piece);
+    struct msghdr message = {.msg_iov = piece, .msg_iovlen = 1};
+    open_pair();
+    *piece = (struct iovec){.iov_base = bytes, .iov_len = 1};
+    stage(1, WI_OP_SENDMSG, &message);
+    free(piece);
+    abort();
+}
+
+CASE(sim_check_stops_whoever_frees_memory_of_a_request)
 {
 #if !defined(WI_FIBER_ASAN)
-    SKIP("only AddressSanitizer tells of memory that it was freed");
+    SKIP("only AddressSanitizer tells of memory that it is freed");
 #endif
-    check_aborts(free_received_and_go_on, FREED);
+    check_aborts(free_around_received, FREED);
+    check_aborts(free_part_of_message, "memory of a send on descriptor 65538 was freed");
 }
 
 __attribute__((noinline)) static void stage_from_a_frame(void)

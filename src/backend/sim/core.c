@@ -115,7 +115,6 @@ static int interrupted(struct wi_sim_core *core)
 static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
 {
     struct wi_sim_core *core = wi_sim_core_of(be);
-    wi_sim_held_audit(core);
     core->world->now += (weir_ns)(be->resumed - core->resumed) * WI_SIM_TASK_NS;
     core->resumed = be->resumed;
     int rc = interrupted(core);
@@ -225,6 +224,7 @@ static void free_list(struct wi_list *list, size_t at)
 void wi_sim_core_discard(struct wi_sim_core *core)
 {
     struct wi_sim_world *world = core->world;
+    wi_list_remove(&core->watched);
     for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
         struct wi_sim_request *r = wi_container_of(at, struct wi_sim_request, all);
         wi_sim_event_clear(world, &r->event);
@@ -368,6 +368,7 @@ static struct wi_sim_core *core_new(struct wi_sim_node *node, bool own_world)
     wi_list_init(&core->late);
     wi_list_init(&core->spare_due);
     wi_list_init(&core->orphans);
+    wi_sim_held_watch(core);
     wi_sim_file_init(&core->wake, node, &wake_ops, WI_SIM_WAKE);
     return core;
 }

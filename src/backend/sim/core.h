@@ -80,6 +80,7 @@ struct wi_sim_core {
     bool own_world;
     bool rang; /* woken, and its POLL has not said so */
     struct wi_sim_file wake;
+    struct wi_list watched; /* held.c */
     struct wi_list staged, requests, spare;
     struct wi_list due, late, spare_due;
     struct wi_list orphans;       /* call.c */
@@ -171,8 +172,8 @@ void wi_sim_held_check(const struct wi_sim_request *request);
 void wi_sim_held_open(const struct wi_sim_request *request);
 void wi_sim_held_shut(struct wi_sim_request *request);
 
-/* Whether all of it is still there, as far as that can be told. */
-void wi_sim_held_audit(const struct wi_sim_core *core);
+/* Nobody frees what requests of this core name, as long as it is on that list. */
+void wi_sim_held_watch(struct wi_sim_core *core);
 
 /* It is the caller's again; in the second form nobody asks what he did with it. */
 void wi_sim_held_end(const struct wi_sim_request *request);

@@ -7,10 +7,10 @@
  * read by others too, and has a digest everywhere. What is linked behind another request is the
  * kernel's when its turn comes: the one before may be what fills it.
  *
- * Under ASan memory of the heap that was freed is told at the next enter, with the tasks that ran since
- * the last one under suspicion; elsewhere its digest tells at the end, as what frees or takes memory
- * writes to it.
+ * Who frees memory of the heap that a request names is stopped within free() under ASan, which calls
+ * a hook there; elsewhere the digest tells at the end, as what frees or takes memory writes to it.
  */
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -79,17 +79,72 @@ static void unpoison(const struct wi_sim_request *request)
     __asan_unpoison_memory_region(request->req.mem, written(&request->req));
 }
 
-/* What free() makes of its shadow (asan_internal.h of compiler-rt). Asking for the stack of the free
- * would search for the chunk, which takes long where there is none. */
-enum { FREED = 0xFD };
+/* The cores of this thread, to be looked through by whatever is freed. */
+static _Thread_local struct wi_list watched;
 
-__attribute__((no_sanitize_address)) static bool is_freed(const struct wi_req *req)
+struct block {
+    const char *low, *end;
+};
+
+static bool is_in(const struct block *block, const void *memory)
 {
-    size_t scale, offset;
-    __asan_get_shadow_mapping(&scale, &offset);
-    uintptr_t shadow = ((uintptr_t)req->mem >> scale) + offset;
-    return req->mem != NULL &&
-           *(const unsigned char *)shadow == FREED; // NOLINT(performance-no-int-to-ptr)
+    return (const char *)memory >= block->low && (const char *)memory < block->end;
+}
+
+static bool is_message_in(const struct block *block, const struct msghdr *message)
+{
+    bool found = is_in(block, message->msg_iov);
+    for (size_t i = 0; i < message->msg_iovlen && !found; i++)
+        found = message->msg_iov[i].iov_len > 0 && is_in(block, message->msg_iov[i].iov_base);
+    return found;
+}
+
+static bool is_named(const struct block *block, const struct wi_req *req)
+{
+    if (is_in(block, req->mem))
+        return req->opcode != WI_OP_CALL; /* that is a work, which has an owner of its own */
+    return (req->opcode == WI_OP_SENDMSG && is_message_in(block, req->mem)) ||
+           (req->opcode == WI_OP_RENAME && is_in(block, req->to)) ||
+           (req->opcode == WI_OP_STAT && is_in(block, req->path));
+}
+
+static void check_requests(const struct wi_sim_core *core, const struct block *block)
+{
+    for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
+        const struct wi_sim_request *r = wi_container_of(at, struct wi_sim_request, all);
+        WEIR_REQUIRE(
+            !r->held || !is_named(block, &r->req),
+            "simulation: memory of a %s on descriptor %d was freed while the kernel had it",
+            wi_opcode_name(r->req.opcode), (int)r->req.fd);
+    }
+}
+
+/* What a node had that lost its power is freed by nobody's fault. */
+static void before_free(const volatile void *memory)
+{
+    if (watched.next == NULL || wi_list_empty(&watched))
+        return;
+    const char *low = (const char *)memory;
+    struct block block = {low, low + __sanitizer_get_allocated_size(memory)};
+    for (struct wi_list *at = watched.next; at != &watched; at = at->next) {
+        const struct wi_sim_core *core = wi_container_of(at, struct wi_sim_core, watched);
+        if (!core->node->down)
+            check_requests(core, &block);
+    }
+}
+
+static void install(void)
+{
+    (void)__sanitizer_install_malloc_and_free_hooks(NULL, before_free);
+}
+
+void wi_sim_held_watch(struct wi_sim_core *core)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, install);
+    if (watched.next == NULL)
+        wi_list_init(&watched);
+    wi_list_push_back(&watched, &core->watched);
 }
 
 #else
@@ -104,33 +159,12 @@ static void unpoison(const struct wi_sim_request *request)
     (void)request;
 }
 
-static bool is_freed(const struct wi_req *req)
+void wi_sim_held_watch(struct wi_sim_core *core)
 {
-    (void)req;
-    return false;
+    wi_list_init(&core->watched);
 }
 
 #endif
-
-static void check_alive(const struct wi_req *req)
-{
-    WEIR_REQUIRE(!is_freed(req),
-                 "simulation: memory of a %s on descriptor %d was freed while the kernel had it",
-                 wi_opcode_name(req->opcode), (int)req->fd);
-}
-
-void wi_sim_held_audit(const struct wi_sim_core *core)
-{
-#if defined(WI_FIBER_ASAN)
-    for (struct wi_list *at = core->requests.next; at != &core->requests; at = at->next) {
-        const struct wi_sim_request *request = wi_container_of(at, struct wi_sim_request, all);
-        if (request->held)
-            check_alive(&request->req);
-    }
-#else
-    (void)core; /* nothing says so of memory */
-#endif
-}
 
 void wi_sim_held_begin(struct wi_sim_request *request)
 {
@@ -145,7 +179,6 @@ void wi_sim_held_check(const struct wi_sim_request *request)
     const struct wi_req *req = &request->req;
     if (!request->held)
         return;
-    check_alive(req);
     WEIR_REQUIRE(digest_of(req) == request->digest,
                  "simulation: %u bytes of a %s on descriptor %d changed while the kernel had them",
                  (unsigned)req->len, wi_opcode_name(req->opcode), (int)req->fd);
@@ -176,7 +209,6 @@ void wi_sim_held_end(const struct wi_sim_request *request)
 {
     if (!request->held)
         return;
-    check_alive(&request->req);
     if (written(&request->req) > 0)
         unpoison(request);
     wi_sim_held_check(request);
