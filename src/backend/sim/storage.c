@@ -49,22 +49,23 @@ static void release(struct wi_sim_file *file)
 
 static const struct wi_sim_file_ops ops = {.state = state, .attempt = attempt, .release = release};
 
+/* The number first, as do_sys_openat2() of Linux: for want of one nothing is made or emptied. */
 static int open_file(struct wi_sim_node *node, const struct wi_req *req)
 {
+    int rc = wi_sim_fd_find(node);
+    if (rc < 0)
+        return rc;
     struct disk_file *self = malloc(sizeof *self);
     if (self == NULL)
         return -ENOMEM;
-    int rc = wi_sim_file_open(node->disk, req->mem, (int)req->msg_flags, (unsigned)req->len,
-                              &self->open);
+    rc = wi_sim_file_open(node->disk, req->mem, (int)req->msg_flags, (unsigned)req->len,
+                          &self->open);
     if (rc < 0) {
         free(self);
         return rc;
     }
     wi_sim_file_init(&self->file, node, &ops, WI_SIM_DISK_FILE);
-    rc = wi_sim_fd_new(node, &self->file);
-    if (rc < 0)
-        wi_sim_file_drop(&self->file);
-    return rc;
+    return wi_sim_fd_new(node, &self->file);
 }
 
 /* ---- requests ---- */
