@@ -155,6 +155,34 @@ CASE(sim_crash_undoes_a_truncation_as_a_whole)
     CHECK_GT(done, SEEDS / 4);
 }
 
+/* A trace tells: what a truncation that is undone takes along is lost, too. */
+CASE(sim_crash_counts_what_it_meets_and_takes)
+{
+    unsigned undone = 0, kept = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        box_open(b, seed, 0);
+        make_durable(b, "f", 'o', 12000);
+        struct wi_sim_open *f = file_of(b, "f", O_RDWR | O_TRUNC);
+        put_byte(b, f, 'n', 10 * SECTOR, 0);
+        wi_sim_file_close(b->disk, f);
+        make_file(b, "g", 'g', 0);
+        struct wi_sim_loss loss = wi_sim_disk_crash(b->disk);
+        f = file_of(b, "f", O_RDONLY);
+        CHECK_EQ(loss.sectors, 10);
+        CHECK_LE(loss.sectors_lost, 10);
+        CHECK_EQ(loss.names, 1);
+        CHECK_EQ(loss.names_lost, open_says(b, "g", O_RDONLY) == -ENOENT);
+        if (size_of(f) == 12000)
+            CHECK_EQ(loss.sectors_lost, 10);
+        undone += size_of(f) == 12000;
+        kept += loss.sectors_lost == 0;
+        wi_sim_file_close(b->disk, f);
+        box_close(b);
+    }
+    CHECK_GT(undone, SEEDS / 4);
+    CHECK_GT(kept, SEEDS / 20);
+}
+
 CASE(sim_crash_keeps_a_truncation_that_was_synced)
 {
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
