@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "backend/sim/core.h"
@@ -28,16 +29,17 @@ static struct disk_file *disk_file_of(struct wi_sim_file *file)
 
 /* ---- an open file ---- */
 
+/* poll(2): "Regular files always poll TRUE for reading and writing". */
 static uint32_t state(struct wi_sim_file *file)
 {
     (void)file;
-    return 0;
+    return POLLIN | POLLOUT;
 }
 
 static ssize_t attempt(struct wi_sim_file *file, struct wi_sim_core *core, const struct wi_req *req)
 {
-    (void)file, (void)core;
-    return req->opcode == WI_OP_POLL ? -EPERM : -ENOTSOCK; /* as epoll_ctl(2) of a regular file */
+    (void)file, (void)core, (void)req;
+    return -ENOTSOCK;
 }
 
 static void release(struct wi_sim_file *file)
