@@ -396,6 +396,34 @@ CASE(sim_crash_moves_a_file_between_directories_once)
     CHECK_LT(moved, SEEDS / 4);
 }
 
+/* Even if nobody has synced the name of the directory: a rename is whole or has not happened. */
+CASE(sim_crash_moves_a_file_into_a_new_directory_or_not_at_all)
+{
+    unsigned moved = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        box_open(b, seed, 0);
+        CHECK_EQ(wi_sim_disk_mkdir(b->disk, "d", 0755), 0);
+        make_durable(b, "d/f", 'x', 1);
+        CHECK_EQ(sync_path(b, "d"), 0);
+        CHECK_EQ(wi_sim_disk_mkdir(b->disk, "new", 0755), 0);
+        CHECK_EQ(wi_sim_disk_mkdir(b->disk, "new/e", 0755), 0);
+        CHECK_EQ(wi_sim_disk_rename(b->disk, "d/f", "new/e/f"), 0);
+        if (seed % 3 == 0)
+            CHECK_EQ(sync_path(b, "d"), 0);
+        if (seed % 3 == 1)
+            CHECK_EQ(sync_path(b, "new/e"), 0);
+        box_crash(b);
+        bool there = first_byte(b, "new/e/f") == 'x';
+        CHECK_EQ(first_byte(b, "d/f") == 'x', !there);
+        if (seed % 3 != 2)
+            CHECK(there);
+        moved += seed % 3 == 2 && there;
+        box_close(b);
+    }
+    CHECK_GT(moved, 0);
+    CHECK_LT(moved, SEEDS / 4);
+}
+
 /* A directory goes, by rmdir or under another one, when what was in it has a durable place elsewhere. */
 CASE(sim_crash_empties_a_directory_before_it_goes)
 {
