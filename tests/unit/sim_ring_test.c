@@ -120,6 +120,19 @@ static int open_file(void)
     return fd;
 }
 
+CASE(sim_request_of_a_disk_that_is_stuck_ends_by_a_cancel_alone)
+{
+    char path[] = "/file";
+    simcore_open(&s, 1, "calm disk_stuck=1", 0);
+    simcore_stage(&s, 1, (struct wi_req){.opcode = WI_OP_OPEN, .fd = -1, .mem = path});
+    simcore_pass(&s, 3600 * WEIR_SEC);
+    CHECK_EQ(simcore_has(&s, 1), false);
+    simcore_cancel(&s, 1);
+    CHECK_EQ(simcore_canceled(&s, 1), 0);
+    CHECK_EQ(simcore_next(&s, 1).res, -ECANCELED);
+    simcore_close(&s);
+}
+
 /* poll(2): "Regular files always poll TRUE for reading and writing". */
 CASE(sim_poll_of_a_file_waits_for_nothing)
 {
