@@ -184,6 +184,34 @@ CASE(sim_fault_sync_error_is_told_to_each_open_file)
     box_close(b);
 }
 
+/* O_DSYNC: the write is its own sync, and is told what that says, though memory has the bytes. */
+CASE(sim_fault_sync_error_and_lying_are_of_writes_that_sync_themselves)
+{
+    unsigned lost = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        begin(seed);
+        make_durable(b, "f", 'o', SECTOR);
+        struct wi_sim_open *f = file_of(b, "f", O_RDWR | O_DSYNC);
+        b->faults.sync_error = WI_ODDS_ALWAYS;
+        CHECK_EQ(wi_sim_file_write(b->disk, f, "n", 1, 0), -EIO);
+        b->faults.sync_error = 0;
+        CHECK_EQ(byte_at(b, f, 0), 'n');
+        f = reopened_after_crash(f, "f");
+        CHECK_EQ(byte_at(b, f, 0), 'o');
+        wi_sim_file_close(b->disk, f);
+        f = file_of(b, "f", O_RDWR | O_DSYNC);
+        b->faults.lying = WI_ODDS_ALWAYS;
+        CHECK_EQ(wi_sim_file_write(b->disk, f, "m", 1, 0), 1);
+        b->faults.lying = 0;
+        f = reopened_after_crash(f, "f");
+        lost += byte_at(b, f, 0) == 'o';
+        wi_sim_file_close(b->disk, f);
+        box_close(b);
+    }
+    CHECK_GT(lost, SEEDS / 8);
+    CHECK_LT(lost, SEEDS);
+}
+
 CASE(sim_fault_sync_error_of_a_directory_leaves_its_names_to_the_next)
 {
     unsigned gone = 0;
@@ -311,6 +339,33 @@ CASE(sim_fault_misdirected_writes_show_when_memory_is_gone)
         wi_sim_file_close(b->disk, f);
         box_close(b);
     }
+}
+
+/* Memory is gone not after a crash alone: the program that runs sees what the platter has. */
+CASE(sim_fault_platters_show_when_memory_was_needed_for_something_else)
+{
+    static char data[2 * SECTOR];
+    begin(1);
+    make_durable(b, "f", 'o', sizeof data);
+    struct wi_sim_open *f = file_of(b, "f", O_RDWR);
+    put_byte(b, f, 'n', SECTOR, 0);
+    b->faults.latent = WI_ODDS_ALWAYS;
+    CHECK_EQ(wi_sim_file_sync(b->disk, f), 0);
+    b->faults.latent = 0;
+    CHECK_EQ(byte_at(b, f, 0), 'n');
+    b->faults.file_short = WI_ODDS_ALWAYS;
+    while (wi_sim_file_try_read(b->disk, f, data, sizeof data, 0) != -EAGAIN)
+        ;
+    b->faults.file_short = 0;
+    CHECK_EQ(wi_sim_file_read(b->disk, f, data, 1, 0), -EIO);
+    put_byte(b, f, 'm', SECTOR, 0);
+    b->faults.misdirected = WI_ODDS_ALWAYS;
+    CHECK_EQ(wi_sim_file_sync(b->disk, f), 0);
+    b->faults.misdirected = 0;
+    CHECK_EQ(byte_at(b, f, 0), 'm');
+    CHECK_EQ(byte_at(b, f, SECTOR), 'm'); /* not in memory any more */
+    wi_sim_file_close(b->disk, f);
+    box_close(b);
 }
 
 CASE(sim_fault_misdirected_needs_another_place)
