@@ -577,6 +577,32 @@ CASE(file_open_without_descriptors_fails_and_leaks_none)
     run(open_too_many);
 }
 
+/* The descriptor is taken first: for want of one nothing is made or emptied. do_sys_openat2() of Linux */
+static int change_without_descriptors(void *arg)
+{
+    enum { MORE = 8, MOST = 64 };
+    weir_file file[MOST], none;
+    unsigned count = 0;
+    (void)arg;
+    dir_file("a", "precious");
+    host_limit_fds((unsigned long)host_fd((int)host_fds() + MORE));
+    while (count < MOST && weir_open(&file[count], dir_path("a"), NULL) == 0)
+        count++;
+    CHECK_EQ(weir_open(&none, dir_path("a"), WEIR_FILE_OPTS(.write = 1, .truncate = 1)), -EMFILE);
+    CHECK_EQ(weir_open(&none, dir_path("b"), WEIR_FILE_OPTS(.write = 1, .create = 1)), -EMFILE);
+    CHECK_EQ(weir_open(&none, dir_path("b"), NULL), -EMFILE);
+    while (count > 0)
+        CHECK_EQ(weir_file_close(&file[--count]), 0);
+    dir_expect("a", "precious");
+    CHECK_EQ(dir_has("b"), false);
+    return 0;
+}
+
+CASE(file_open_without_descriptors_changes_nothing)
+{
+    run(change_without_descriptors);
+}
+
 static int open_in_the_end(void *arg)
 {
     weir_file *file = arg;

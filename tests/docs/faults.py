@@ -26,7 +26,8 @@ all seeds; otherwise it takes what the table says, or a half, a quarter, ... dow
 
 `weir_sim_heal` ends all of them for what comes, and undoes nothing: a sector that became unreadable (`latent`)
 stays so until it is written, a write that was lost (`lying`) or went astray (`misdirected`) is not there, and a
-request that is stuck (`disk_stuck`) stays stuck until its node crashes.
+request that is stuck (`disk_stuck`) stays stuck until its node crashes; a read or an open may end before that, by
+a cancel or a deadline that comes in time (`cancel_late`).
 
 ## Probabilities
 

@@ -184,6 +184,54 @@ CASE(sim_fault_sync_error_is_told_to_each_open_file)
     box_close(b);
 }
 
+/* O_DSYNC: the write is its own sync, and is told what that says, though memory has the bytes. */
+CASE(sim_fault_sync_error_and_lying_are_of_writes_that_sync_themselves)
+{
+    unsigned lost = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        begin(seed);
+        make_durable(b, "f", 'o', SECTOR);
+        struct wi_sim_open *f = file_of(b, "f", O_RDWR | O_DSYNC);
+        b->faults.sync_error = WI_ODDS_ALWAYS;
+        CHECK_EQ(wi_sim_file_write(b->disk, f, "n", 1, 0), -EIO);
+        b->faults.sync_error = 0;
+        CHECK_EQ(byte_at(b, f, 0), 'n');
+        f = reopened_after_crash(f, "f");
+        CHECK_EQ(byte_at(b, f, 0), 'o');
+        wi_sim_file_close(b->disk, f);
+        f = file_of(b, "f", O_RDWR | O_DSYNC);
+        b->faults.lying = WI_ODDS_ALWAYS;
+        CHECK_EQ(wi_sim_file_write(b->disk, f, "m", 1, 0), 1);
+        b->faults.lying = 0;
+        f = reopened_after_crash(f, "f");
+        lost += byte_at(b, f, 0) == 'o';
+        wi_sim_file_close(b->disk, f);
+        box_close(b);
+    }
+    CHECK_GT(lost, SEEDS / 8);
+    CHECK_LT(lost, SEEDS);
+}
+
+CASE(sim_fault_sync_error_of_a_write_that_syncs_itself_is_of_its_own_pages)
+{
+    enum { PAGE = 8 * SECTOR };
+    begin(1);
+    make_durable(b, "f", 'o', 3 * PAGE);
+    struct wi_sim_open *f = file_of(b, "f", O_RDWR), *d = file_of(b, "f", O_RDWR | O_DSYNC);
+    put_byte(b, f, 'n', 3 * PAGE, 0);
+    b->faults.sync_error = WI_ODDS_ALWAYS;
+    CHECK_EQ(wi_sim_file_write(b->disk, d, "d", 1, PAGE), -EIO);
+    b->faults.sync_error = 0;
+    CHECK_EQ(wi_sim_file_sync(b->disk, d), 0);
+    wi_sim_file_close(b->disk, d);
+    f = reopened_after_crash(f, "f");
+    CHECK_EQ(byte_at(b, f, 0), 'n');
+    CHECK_EQ(byte_at(b, f, PAGE), 'o');
+    CHECK_EQ(byte_at(b, f, 2 * PAGE), 'n');
+    wi_sim_file_close(b->disk, f);
+    box_close(b);
+}
+
 CASE(sim_fault_sync_error_of_a_directory_leaves_its_names_to_the_next)
 {
     unsigned gone = 0;
@@ -281,8 +329,36 @@ CASE(sim_fault_latent_errors_go_with_what_is_truncated)
     CHECK_EQ(wi_sim_file_truncate(b->disk, f, 0), 0);
     CHECK_EQ(wi_sim_file_truncate(b->disk, f, SECTOR), 0);
     CHECK_EQ(byte_at(b, f, 0), 0);
+    CHECK_EQ(wi_sim_file_sync(b->disk, f), 0);
+    wi_sim_disk_audit(b->disk);
+    f = reopened_after_crash(f, "f");
+    CHECK_EQ(byte_at(b, f, 0), 0);
     wi_sim_file_close(b->disk, f);
     box_close(b);
+}
+
+/* A write that nobody synced heals a sector if it is what the crash has left. */
+CASE(sim_fault_latent_errors_go_where_a_write_arrives_before_a_crash)
+{
+    char data[SECTOR];
+    unsigned bad = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        begin(seed);
+        b->faults.latent = WI_ODDS_ALWAYS;
+        make_durable(b, "f", 'x', SECTOR);
+        b->faults.latent = 0;
+        box_crash(b);
+        struct wi_sim_open *f = file_of(b, "f", O_RDWR);
+        put_byte(b, f, 'y', SECTOR, 0);
+        f = reopened_after_crash(f, "f");
+        ssize_t n = wi_sim_file_read(b->disk, f, data, SECTOR, 0);
+        CHECK(n == -EIO || (n == SECTOR && data[0] == 'y'));
+        bad += n == -EIO;
+        wi_sim_file_close(b->disk, f);
+        box_close(b);
+    }
+    CHECK_GT(bad, SEEDS / 8);
+    CHECK_LT(bad, SEEDS * 7 / 8);
 }
 
 /* The bytes are right until memory is gone; then they are elsewhere, and the old ones in their place. */
@@ -311,6 +387,33 @@ CASE(sim_fault_misdirected_writes_show_when_memory_is_gone)
         wi_sim_file_close(b->disk, f);
         box_close(b);
     }
+}
+
+/* Memory is gone not after a crash alone: the program that runs sees what the platter has. */
+CASE(sim_fault_platters_show_when_memory_was_needed_for_something_else)
+{
+    static char data[2 * SECTOR];
+    begin(1);
+    make_durable(b, "f", 'o', sizeof data);
+    struct wi_sim_open *f = file_of(b, "f", O_RDWR);
+    put_byte(b, f, 'n', SECTOR, 0);
+    b->faults.latent = WI_ODDS_ALWAYS;
+    CHECK_EQ(wi_sim_file_sync(b->disk, f), 0);
+    b->faults.latent = 0;
+    CHECK_EQ(byte_at(b, f, 0), 'n');
+    b->faults.file_short = WI_ODDS_ALWAYS;
+    while (wi_sim_file_try_read(b->disk, f, data, sizeof data, 0) != -EAGAIN)
+        ;
+    b->faults.file_short = 0;
+    CHECK_EQ(wi_sim_file_read(b->disk, f, data, 1, 0), -EIO);
+    put_byte(b, f, 'm', SECTOR, 0);
+    b->faults.misdirected = WI_ODDS_ALWAYS;
+    CHECK_EQ(wi_sim_file_sync(b->disk, f), 0);
+    b->faults.misdirected = 0;
+    CHECK_EQ(byte_at(b, f, 0), 'm');
+    CHECK_EQ(byte_at(b, f, SECTOR), 'm'); /* not in memory any more */
+    wi_sim_file_close(b->disk, f);
+    box_close(b);
 }
 
 CASE(sim_fault_misdirected_needs_another_place)
@@ -344,13 +447,15 @@ CASE(sim_disk_takes_time_where_it_is_asked)
     CHECK_EQ(takes(WI_OP_STAT, f, 0), WI_SIM_MEMORY_NS);
     f = reopened_after_crash(f, "f");
     struct wi_sim_open *d = file_of(b, "f", O_RDWR | O_DSYNC);
+    struct wi_sim_open *a = file_of(b, "f", O_RDWR | O_APPEND);
     const struct {
         uint8_t opcode;
         struct wi_sim_open *open;
         uint64_t off;
-    } asked[] = {{WI_OP_READ, f, 0},    {WI_OP_WRITE, f, 50},   {WI_OP_FSYNC, f, 0},
-                 {WI_OP_WRITE, d, 0},   {WI_OP_OPEN, NULL, 0},  {WI_OP_RENAME, NULL, 0},
-                 {WI_OP_STAT, NULL, 0}, {WI_OP_UNLINK, NULL, 0}};
+    } asked[] = {{WI_OP_READ, f, 0},     {WI_OP_WRITE, f, 50},         {WI_OP_FSYNC, f, 0},
+                 {WI_OP_WRITE, f, 412},  {WI_OP_WRITE, a, 8 * SECTOR}, {WI_OP_WRITE, d, 8 * SECTOR},
+                 {WI_OP_OPEN, NULL, 0},  {WI_OP_RENAME, NULL, 0},      {WI_OP_STAT, NULL, 0},
+                 {WI_OP_UNLINK, NULL, 0}};
     for (unsigned i = 0; i < sizeof asked / sizeof *asked; i++) {
         weir_ns ns = takes(asked[i].opcode, asked[i].open, asked[i].off);
         CHECK_GE(ns, 50000);
@@ -358,8 +463,14 @@ CASE(sim_disk_takes_time_where_it_is_asked)
     }
     CHECK_EQ(takes(WI_OP_READ, f, 1000), WI_SIM_MEMORY_NS);        /* the end */
     CHECK_EQ(takes(WI_OP_WRITE, f, 8 * SECTOR), WI_SIM_MEMORY_NS); /* nothing there to read */
+    const struct wi_req whole = {.opcode = WI_OP_WRITE, .len = SECTOR};
+    CHECK_EQ(wi_sim_disk_takes(b->disk, &whole, f), WI_SIM_MEMORY_NS);
+    CHECK_EQ(byte_at(b, f, 0), 'x');
+    CHECK_EQ(takes(WI_OP_WRITE, f, 50), WI_SIM_MEMORY_NS);
+    CHECK_GE(takes(WI_OP_WRITE, f, SECTOR - 50), 50000); /* the second sector is not in memory */
     wi_sim_file_close(b->disk, f);
     wi_sim_file_close(b->disk, d);
+    wi_sim_file_close(b->disk, a);
     box_close(b);
 }
 

@@ -319,6 +319,9 @@ CASE(sim_disk_that_is_full_takes_what_fits)
     CHECK_EQ(wi_sim_file_truncate(b->disk, f, 100), 0);
     CHECK_EQ(wi_sim_file_write(b->disk, f, data, sizeof data, 4096), 8192);
     CHECK_EQ(open_says(b, "c", O_CREAT | O_RDWR), 0);
+    CHECK_EQ(wi_sim_file_sync(b->disk, f), 0);
+    CHECK_EQ(wi_sim_file_truncate(b->disk, f, 0), 0); /* room at once, synced or not */
+    CHECK_EQ(wi_sim_file_write(b->disk, f, data, sizeof data, 8192), 8192);
     wi_sim_file_close(b->disk, f);
     end();
 }

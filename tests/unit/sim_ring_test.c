@@ -105,7 +105,7 @@ CASE(sim_data_that_come_after_a_late_cancel_may_be_the_last_completion)
     CHECK_GT(with_data, 0);
 }
 
-CASE(sim_close_of_a_file_cannot_be_cancelled)
+static int open_file(void)
 {
     char path[] = "/file";
     simcore_open(&s, 1, NULL, 0);
@@ -117,6 +117,36 @@ CASE(sim_close_of_a_file_cannot_be_cancelled)
                                   .len = 0600});
     int fd = simcore_next(&s, 1).res;
     CHECK_GE(fd, WI_SIM_FD_FIRST);
+    return fd;
+}
+
+CASE(sim_request_of_a_disk_that_is_stuck_ends_by_a_cancel_alone)
+{
+    char path[] = "/file";
+    simcore_open(&s, 1, "calm disk_stuck=1", 0);
+    simcore_stage(&s, 1, (struct wi_req){.opcode = WI_OP_OPEN, .fd = -1, .mem = path});
+    simcore_pass(&s, 3600 * WEIR_SEC);
+    CHECK_EQ(simcore_has(&s, 1), false);
+    simcore_cancel(&s, 1);
+    CHECK_EQ(simcore_canceled(&s, 1), 0);
+    CHECK_EQ(simcore_next(&s, 1).res, -ECANCELED);
+    simcore_close(&s);
+}
+
+/* poll(2): "Regular files always poll TRUE for reading and writing". */
+CASE(sim_poll_of_a_file_waits_for_nothing)
+{
+    int fd = open_file();
+    simcore_stage(&s, 1,
+                  (struct wi_req){.opcode = WI_OP_POLL, .fd = fd, .events = POLLIN | POLLOUT});
+    CHECK_EQ(simcore_next(&s, 1).res, POLLIN | POLLOUT);
+    close_fd(fd);
+    simcore_close(&s);
+}
+
+CASE(sim_close_of_a_file_cannot_be_cancelled)
+{
+    int fd = open_file();
     simcore_stage(&s, 1, (struct wi_req){.opcode = WI_OP_CLOSE, .fd = fd});
     simcore_cancel(&s, 1);
     CHECK_EQ(simcore_canceled(&s, 1), -EALREADY);

@@ -539,12 +539,20 @@ static bool is_dirty(const struct wi_sim_content *content)
     return false;
 }
 
+static void count_loss(struct wi_sim_loss *loss, uint8_t met, uint8_t lost)
+{
+    loss->sectors += (unsigned)__builtin_popcount(met);
+    loss->sectors_lost += (unsigned)__builtin_popcount(lost);
+}
+
 /* A truncation that did not happen: what it hid is there again, what was written behind it is not. */
-static void undo_cut(struct wi_sim_content *content)
+static void undo_cut(struct wi_sim_content *content, struct wi_sim_loss *loss)
 {
     for (size_t i = 0; i < content->count; i++) {
         struct wi_sim_page *page = content->at[i];
-        page->dirty &= (uint8_t)~behind(page, content->cut_size);
+        uint8_t lost = page->dirty & behind(page, content->cut_size);
+        count_loss(loss, lost, lost);
+        page->dirty &= (uint8_t)~lost;
         page->cut = 0;
     }
     content->size = content->durable_size;
@@ -589,7 +597,7 @@ void wi_sim_content_crash(struct wi_sim_content *content, struct wi_choices *cho
             settle_cut(content);
             content->durable_size = cut;
         } else {
-            undo_cut(content);
+            undo_cut(content, loss);
         }
     }
     enum mood mood =
@@ -599,8 +607,7 @@ void wi_sim_content_crash(struct wi_sim_content *content, struct wi_choices *cho
         uint8_t lost = mood == ALL_OLD ? ALL : 0;
         if (mood == EACH_BY_ITSELF && page->dirty != 0)
             lost = (uint8_t)wi_choose(choices, WI_SIM_DISK, ALL + 1);
-        loss->sectors += (unsigned)__builtin_popcount(page->dirty);
-        loss->sectors_lost += (unsigned)__builtin_popcount(page->dirty & lost);
+        count_loss(loss, page->dirty, page->dirty & lost);
         lose_memory(page, page->dirty & (uint8_t)~lost);
     }
     content->size = content->durable_size = size_after(content, choices);

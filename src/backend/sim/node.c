@@ -130,18 +130,23 @@ static int make_room(struct wi_sim_node *node)
     return 0;
 }
 
-int wi_sim_fd_new(struct wi_sim_node *node, struct wi_sim_file *file)
+int wi_sim_fd_find(struct wi_sim_node *node)
 {
     if (node->fd_open >= node->fd_max)
         return -EMFILE;
-    unsigned at = node->fd_from;
-    while (at < node->fd_room && node->fd[at] != NULL)
-        at++;
-    if (at == node->fd_room && make_room(node) < 0)
-        return -ENOMEM;
+    while (node->fd_from < node->fd_room && node->fd[node->fd_from] != NULL)
+        node->fd_from++;
+    return node->fd_from == node->fd_room ? make_room(node) : 0;
+}
+
+int wi_sim_fd_new(struct wi_sim_node *node, struct wi_sim_file *file)
+{
+    int rc = wi_sim_fd_find(node);
+    if (rc < 0)
+        return rc;
+    unsigned at = node->fd_from++;
     node->fd[at] = file;
     node->fd_open++;
-    node->fd_from = at + 1;
     return (int)(WI_SIM_FD_FIRST + at);
 }
 

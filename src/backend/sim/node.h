@@ -73,6 +73,9 @@ weir_ns wi_sim_node_when(const struct wi_sim_node *node, weir_ns at);
 
 /* ---- descriptors ---- */
 
+/* Whether there is a number for one more: 0, and the next wi_sim_fd_new succeeds; -EMFILE, -ENOMEM. */
+int wi_sim_fd_find(struct wi_sim_node *node);
+
 /* The lowest free number names the file from now on, and is its holder. -EMFILE, -ENOMEM: the file is
  * still the caller's. */
 int wi_sim_fd_new(struct wi_sim_node *node, struct wi_sim_file *file);

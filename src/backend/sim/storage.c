@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "backend/sim/core.h"
@@ -28,16 +29,17 @@ static struct disk_file *disk_file_of(struct wi_sim_file *file)
 
 /* ---- an open file ---- */
 
+/* poll(2): "Regular files always poll TRUE for reading and writing". */
 static uint32_t state(struct wi_sim_file *file)
 {
     (void)file;
-    return 0;
+    return POLLIN | POLLOUT;
 }
 
 static ssize_t attempt(struct wi_sim_file *file, struct wi_sim_core *core, const struct wi_req *req)
 {
-    (void)file, (void)core;
-    return req->opcode == WI_OP_POLL ? -EPERM : -ENOTSOCK; /* as epoll_ctl(2) of a regular file */
+    (void)file, (void)core, (void)req;
+    return -ENOTSOCK;
 }
 
 static void release(struct wi_sim_file *file)
@@ -49,22 +51,23 @@ static void release(struct wi_sim_file *file)
 
 static const struct wi_sim_file_ops ops = {.state = state, .attempt = attempt, .release = release};
 
+/* The number first, as do_sys_openat2() of Linux: for want of one nothing is made or emptied. */
 static int open_file(struct wi_sim_node *node, const struct wi_req *req)
 {
+    int rc = wi_sim_fd_find(node);
+    if (rc < 0)
+        return rc;
     struct disk_file *self = malloc(sizeof *self);
     if (self == NULL)
         return -ENOMEM;
-    int rc = wi_sim_file_open(node->disk, req->mem, (int)req->msg_flags, (unsigned)req->len,
-                              &self->open);
+    rc = wi_sim_file_open(node->disk, req->mem, (int)req->msg_flags, (unsigned)req->len,
+                          &self->open);
     if (rc < 0) {
         free(self);
         return rc;
     }
     wi_sim_file_init(&self->file, node, &ops, WI_SIM_DISK_FILE);
-    rc = wi_sim_fd_new(node, &self->file);
-    if (rc < 0)
-        wi_sim_file_drop(&self->file);
-    return rc;
+    return wi_sim_fd_new(node, &self->file);
 }
 
 /* ---- requests ---- */

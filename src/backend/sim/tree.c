@@ -336,6 +336,28 @@ int wi_sim_tree_remove(struct wi_sim_tree *tree, struct wi_sim_inode *dir,
     return 0;
 }
 
+/* Whether a crash would find the directory, whatever it takes. */
+static bool is_durable(const struct wi_sim_tree *tree, const struct wi_sim_inode *dir)
+{
+    for (; dir != tree->root; dir = dir->parent) {
+        const struct wi_sim_names *names = &dir->parent->durable;
+        size_t i = 0;
+        while (i < names->count && names->at[i]->inode != dir)
+            i++;
+        if (i == names->count)
+            return false;
+    }
+    return true;
+}
+
+/* What a change stands on besides those of its own directories is every one before it: that no circle
+ * is closed, and that nothing goes down with a directory whose name is lost. */
+static bool is_barrier(const struct wi_sim_tree *tree, const struct wi_sim_move *move)
+{
+    return move->from != move->to &&
+           (wi_sim_is_dir(move->entry->inode) || !is_durable(tree, move->to));
+}
+
 int wi_sim_tree_move(struct wi_sim_tree *tree, const struct wi_sim_move *move)
 {
     int rc = reserve(move->to);
@@ -345,13 +367,12 @@ int wi_sim_tree_move(struct wi_sim_tree *tree, const struct wi_sim_move *move)
     struct wi_sim_entry *fresh = new_entry(inode, move->name, move->len);
     if (fresh == NULL)
         return -ENOMEM;
-    struct change *change =
-        new_change((struct change){.from = move->from,
-                                   .gone = move->entry,
-                                   .to = move->to,
-                                   .over = move->over,
-                                   .fresh = fresh,
-                                   .barrier = wi_sim_is_dir(inode) && move->from != move->to});
+    struct change *change = new_change((struct change){.from = move->from,
+                                                       .gone = move->entry,
+                                                       .to = move->to,
+                                                       .over = move->over,
+                                                       .fresh = fresh,
+                                                       .barrier = is_barrier(tree, move)});
     if (change == NULL) {
         free(fresh);
         inode->holders--;

@@ -9,12 +9,14 @@
  *
  * A change is one call: an entry that comes, goes, or both, and one that is replaced, together or not
  * at all. It belongs to every directory that it alters or needs empty. Of one directory's changes the
- * older is durable first; changes that have no directory in common are independent, except that a
- * directory which moves to another one is a barrier between all before it and all after it: two such
- * moves could otherwise survive that together close a circle. So any set of changes that has with
- * each one those it stands on is a consistent tree, and syncing a directory makes durable what
- * belongs to it and what that stands on. Beyond WI_SIM_CHANGES_MAX the oldest change is durable by
- * itself, as a journal that is committed now and then would have it.
+ * older is durable first; changes that have no directory in common are independent, except that two
+ * moves are barriers between all before them and all after: that of a directory to another one, as two
+ * such could otherwise survive that together close a circle, and that of a file to a directory whose
+ * own name is not durable yet, as the file could go down with it. So any set of changes that has with
+ * each one those it stands on is a consistent tree in which nothing that was durable is lost by a
+ * move, and syncing a directory makes durable what belongs to it and what that stands on. Beyond
+ * WI_SIM_CHANGES_MAX the oldest change is durable by itself, as a journal that is committed now and
+ * then would have it.
  *
  * Entries and inodes are counted: maps and changes hold entries, entries and open files hold inodes,
  * changes hold directories. An inode without a name that nobody has open takes no space. Inodes are
