@@ -45,7 +45,6 @@
 #endif
 
 #if defined(WI_FIBER_ASAN)
-#include <sanitizer/allocator_interface.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>

@@ -79,16 +79,22 @@ static void unpoison(const struct wi_sim_request *request)
     __asan_unpoison_memory_region(request->req.mem, written(&request->req));
 }
 
+/* sanitizer/allocator_interface.h, which gcc has not. */
+int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void *memory,
+                                                                  size_t bytes),
+                                              void (*free_hook)(const volatile void *memory));
+size_t __sanitizer_get_allocated_size(const volatile void *memory);
+
 /* The cores of this thread, to be looked through by whatever is freed. */
 static _Thread_local struct wi_list watched;
 
 struct block {
-    const char *low, *end;
+    uintptr_t low, end;
 };
 
 static bool is_in(const struct block *block, const void *memory)
 {
-    return (const char *)memory >= block->low && (const char *)memory < block->end;
+    return (uintptr_t)memory >= block->low && (uintptr_t)memory < block->end;
 }
 
 static bool is_message_in(const struct block *block, const struct msghdr *message)
@@ -124,7 +130,7 @@ static void before_free(const volatile void *memory)
 {
     if (watched.next == NULL || wi_list_empty(&watched))
         return;
-    const char *low = (const char *)memory;
+    uintptr_t low = (uintptr_t)memory;
     struct block block = {low, low + __sanitizer_get_allocated_size(memory)};
     for (struct wi_list *at = watched.next; at != &watched; at = at->next) {
         const struct wi_sim_core *core = wi_container_of(at, struct wi_sim_core, watched);
@@ -133,9 +139,14 @@ static void before_free(const volatile void *memory)
     }
 }
 
+static void after_malloc(const volatile void *memory, size_t bytes)
+{
+    (void)memory, (void)bytes; /* they come in pairs */
+}
+
 static void install(void)
 {
-    (void)__sanitizer_install_malloc_and_free_hooks(NULL, before_free);
+    (void)__sanitizer_install_malloc_and_free_hooks(after_malloc, before_free);
 }
 
 void wi_sim_held_watch(struct wi_sim_core *core)
