@@ -183,6 +183,50 @@ CASE(sim_node_that_is_busy_with_everything_crashes_at_any_moment)
     worlds_run(SEEDS, "hostile disk_stuck=0.05 cancel_late=0.9", crash_again_and_again, NULL);
 }
 
+/* ---- the same, on the way out ---- */
+
+enum { MOMENTS = 200 };
+
+static int end_soon(void *arg)
+{
+    weir_listener ln = {0};
+    weir_sock sock;
+    if (weir_listen(&ln, ":7000", NULL) == 0 && weir_dial(&sock, ":7000", NULL) == 0)
+        (void)weir_close(&sock);
+    (void)weir_listener_close(&ln);
+    *(bool *)arg = true; /* what comes now is the runtime's own end */
+    return 0;
+}
+
+static int crash_while_it_ends(void *arg)
+{
+    bool ends = false;
+    const struct weir_opts opts = {
+        .size = sizeof opts, .log_level = WEIR_LOG_SILENT, .measure_stacks = 1};
+    unsigned *met = arg;
+    int node = weir_sim_node(WEIR_SIM_NODE_OPTS(.opts = &opts), end_soon, &ends);
+    for (int i = 0; i < MOMENTS; i++) {
+        while (!ends && weir_sim_is_running(node) == 1)
+            CHECK_EQ(weir_yield(), 0);
+        CHECK_EQ(weir_sleep((weir_ns)weir_random_below(10000)), 0);
+        if (weir_sim_crash(node) == 0)
+            ++*met;
+        ends = false;
+        CHECK_EQ(weir_sim_restart(node, end_soon, &ends), 0);
+    }
+    return 0;
+}
+
+CASE(sim_node_that_ends_crashes_at_any_moment)
+{
+    unsigned met = 0;
+    worlds_run(5, "calm", crash_while_it_ends, &met);
+    CHECK_GT(met, 0);
+    met = 0;
+    worlds_run(SEEDS, "swarm late=0.9 reorder=0.5", crash_while_it_ends, &met);
+    CHECK_GT(met, 0);
+}
+
 /* ---- the same, but it is stopped, and ends in order ---- */
 
 /* Whatever was under way: every descriptor closed, every buffer back, no task left; the end checks. */
