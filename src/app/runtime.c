@@ -98,15 +98,16 @@ static void open_net(struct wi_runtime *runtime)
 
 /* A handler of ours without a stack of its own, because the thread is on its alternate one, is none
  * for overflows. */
-static int watch(struct wi_runtime *runtime)
+static int watch(struct wi_runtime *runtime, const struct wi_start *start)
 {
     const struct wi_options *options = &runtime->options;
     struct wi_core *core = &runtime->core;
     int rc = 0;
     if (options->fault_report_off != 0 && options->stall_ns == 0)
         return 0;
-    if (wi_altstack_open(&runtime->altstack, &core->stacks.pages) == 0 &&
-        options->fault_report_off == 0)
+    bool can_report =
+        start->has_altstack || wi_altstack_open(&runtime->altstack, &core->stacks.pages) == 0;
+    if (can_report && options->fault_report_off == 0)
         (void)wi_faults_open(&runtime->faults, core);
     /* In a simulation a task takes no time that a watchdog could measure. */
     if (options->stall_ns > 0 && core->engine.be->caps.backend != WEIR_BACKEND_SIM)
@@ -157,7 +158,7 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts,
         wi_fs_close(&runtime->fs);
         (void)wi_core_close(&runtime->core);
     }
-    if (rc == 0 && (rc = watch(runtime)) < 0)
+    if (rc == 0 && (rc = watch(runtime, start)) < 0)
         (void)wi_stop_finish(runtime);
     return rc;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/altstack.h"
+#include "base/clock.h"
 #include "base/opts.h"
 #include "weir/error.h"
 #include "weir/scope.h"
@@ -114,11 +116,18 @@ static int run_world(struct wi_sim *sim, struct wi_why *why)
     driver->node = wi_sim_node_new(world, "driver", 0);
     if (driver->node == NULL)
         return -ENOMEM;
-    struct wi_start start = {
-        .node = driver->node, .runtime = &driver->runtime, .leaks = &sim->leaks};
+    struct wi_altstack altstack; /* of all nodes: they are one thread's, and none ends last */
+    struct wi_pages pages;
+    wi_pages_probe(&pages);
+    sim->has_altstack = wi_altstack_open(&altstack, &pages) == 0;
+    struct wi_start start = {.node = driver->node,
+                             .runtime = &driver->runtime,
+                             .has_altstack = sim->has_altstack,
+                             .leaks = &sim->leaks};
     int rc = wi_run_as(&opts, drive, sim, &start);
     wi_sim_free_memory(driver);
     unsigned unended = wi_sim_end_all(sim);
+    wi_altstack_close(&altstack);
     rc = rc >= 0 && unended > 0 ? -ETIME : rc;
     give_report(sim);
     if (rc < 0)

@@ -53,6 +53,7 @@ struct wi_sim {
     const char *marks_file; /* or NULL */
     struct wi_choice_list replay[WI_SIM_FAMILIES];
     FILE *record, *trace; /* or NULL */
+    bool has_altstack;    /* while nodes run */
     struct wi_log log;
     weir_fn *main_fn;
     void *main_arg;

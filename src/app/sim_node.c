@@ -65,8 +65,10 @@ void wi_sim_free_memory(struct wi_sim_process *process)
 static void live(void *arg)
 {
     struct wi_sim_process *process = arg;
-    struct wi_start start = {
-        .node = process->node, .runtime = &process->runtime, .leaks = &process->sim->leaks};
+    struct wi_start start = {.node = process->node,
+                             .runtime = &process->runtime,
+                             .has_altstack = process->sim->has_altstack,
+                             .leaks = &process->sim->leaks};
     WI_SIM_TRACE(process->sim->world, process->node, "starts");
     process->result = wi_run_as(&process->opts, process->main_fn, process->main_arg, &start);
     process->life = WI_SIM_ENDED;

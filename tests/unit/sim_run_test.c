@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Worlds as users start them: nodes that run, end, crash and start again; links; faults; the end. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "support/lines.h"
@@ -351,6 +353,28 @@ static int attach_a_real_one(void *arg)
 CASE(sim_descriptor_of_the_process_is_refused_by_its_number)
 {
     CHECK_EQ(calm_world(attach_a_real_one, NULL), 0);
+}
+
+/* One that was there first ends first, so none gives back what it found. */
+static int end_out_of_order(void *arg)
+{
+    (void)arg;
+    int first = start("first", return_seven, NULL), second = start("second", echo_server, NULL);
+    CHECK_EQ(weir_sim_wait(first), 7);
+    CHECK_EQ(weir_sim_crash(second), 0);
+    CHECK_EQ(weir_sim_restart(first, echo_server, NULL), 0);
+    CHECK_EQ(weir_sim_restart(second, return_seven, NULL), 0);
+    return weir_sleep(WEIR_MS);
+}
+
+CASE(sim_nodes_leave_the_thread_its_stack_for_signals)
+{
+    static char own[64 * 1024];
+    stack_t stack = {.ss_sp = own, .ss_size = sizeof own}, before, after;
+    CHECK_EQ(sigaltstack(&stack, &before), 0);
+    CHECK_EQ(calm_world(end_out_of_order, NULL), 0);
+    CHECK_EQ(sigaltstack(&before, &after), 0);
+    CHECK_EQ(after.ss_sp, (void *)own);
 }
 
 /* ---- the network ---- */
