@@ -143,8 +143,8 @@ WEIR_API int weir_sim_heal(void);
 
 /* ---- what programs under test may use anywhere ---- */
 
-/* Zeroed memory that goes with the calling task's node when it crashes, ends or is freed; outside a
- * simulation as calloc and free. NULL: none is left. Tasks of the same node give it back. */
+/* Zeroed memory that goes with the caller's node when it crashes or ends; outside a simulation as calloc
+ * and free. NULL: none is left. Whoever gives it back is on the same node. Tasks, callbacks, hooks. */
 WEIR_API void *weir_sim_alloc(size_t bytes) __attribute__((malloc));
 WEIR_API void weir_sim_free(void *memory);
 
@@ -156,7 +156,7 @@ WEIR_API void weir_sim_mark(const char *name);
 /* How often the present world came by. 0 outside a simulation. */
 WEIR_API uint64_t weir_sim_marked(const char *name);
 
-/* Whether the calling task is in a simulation. */
+/* Whether the caller is in a simulation. */
 WEIR_API bool weir_simulated(void);
 
 WEIR_END

@@ -15,17 +15,19 @@
 
 #define TIME_MAX (3600 * WEIR_SEC)
 
+struct wi_sim *wi_sim_around(void)
+{
+    return weir_simulated() ? wi_sim_core_of(wi_core_self->engine.be)->world->user : NULL;
+}
+
 struct wi_sim *wi_sim_here(void)
 {
-    const struct wi_core *core = wi_core_callable();
-    if (core == NULL || core->engine.be->caps.backend != WEIR_BACKEND_SIM)
-        return NULL;
-    return wi_sim_core_of(core->engine.be)->world->user;
+    return wi_core_callable() != NULL ? wi_sim_around() : NULL;
 }
 
 struct wi_sim_process *wi_sim_process_here(void)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     return &sim->process[wi_sim_core_of(wi_core_self->engine.be)->node->index];
 }
 
@@ -278,7 +280,7 @@ static struct wi_sim_mark *find_mark(struct wi_sim *sim, const char *name)
 
 void weir_sim_mark(const char *name)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     struct wi_sim_mark *mark = sim != NULL ? find_mark(sim, name) : NULL;
     if (sim != NULL)
         WI_SIM_TRACE(sim->world, wi_sim_process_here()->node, "mark %s", name);
@@ -299,7 +301,7 @@ void weir_sim_mark(const char *name)
 
 uint64_t weir_sim_marked(const char *name)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     const struct wi_sim_mark *mark = sim != NULL ? find_mark(sim, name) : NULL;
     return mark != NULL ? mark->count : 0;
 }

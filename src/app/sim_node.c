@@ -434,7 +434,7 @@ unsigned wi_sim_end_all(struct wi_sim *sim)
 
 void *weir_sim_alloc(size_t bytes)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     struct wi_sim_block *block;
     if (bytes > SIZE_MAX - sizeof *block || (block = calloc(1, sizeof *block + bytes)) == NULL)
         return NULL;

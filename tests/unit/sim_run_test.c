@@ -543,6 +543,33 @@ static int something_random(void *arg)
     return 0;
 }
 
+static enum weir_op_verdict mark_in_callback(struct weir_op *op, ssize_t result, unsigned flags)
+{
+    void **memory = op->user;
+    (void)result;
+    (void)flags;
+    WEIR_MARK("called back");
+    *memory = weir_sim_alloc(100);
+    return WEIR_OP_DONE;
+}
+
+static int be_called_back(void *arg)
+{
+    void *memory = NULL;
+    struct weir_op op = {.fn = mark_in_callback, .user = &memory};
+    (void)arg;
+    weir_op_timeout_at(weir_core_self(), &op, weir_now() + WEIR_US);
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_NE(memory, NULL); /* it goes with the node: else this is a leak */
+    CHECK_EQ(weir_sim_marked("called back"), 1);
+    return 0;
+}
+
+CASE(sim_callbacks_are_in_the_simulation_too)
+{
+    CHECK_EQ(calm_world(be_called_back, NULL), 0);
+}
+
 CASE(sim_world_of_one_seed_is_the_same_again)
 {
     struct weir_sim_report first = {.size = sizeof first}, again = first, other = first;
