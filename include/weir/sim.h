@@ -59,7 +59,7 @@ struct weir_sim_opts {
 struct weir_sim_node_opts {
     size_t size;
     const char *name;             /* under which it is dialled; "node1", "node2", ... */
-    const struct weir_opts *opts; /* of its run; the backend is sim */
+    const struct weir_opts *opts; /* of its run; the backend is sim, and nofile is nothing here */
     unsigned fds_max;             /* descriptors it may have open; 1,048,576 */
     uint64_t disk_bytes;          /* 1 GiB */
     const char *dirs;             /* directories on its disk: "/var/lib/x /tmp", parents included */

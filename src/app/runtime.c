@@ -13,10 +13,11 @@ static weir_ns budget_of(int64_t option)
     return option < 0 ? WEIR_FOREVER : option;
 }
 
-static int raise_limits(struct wi_runtime *runtime)
+/* Those of the process are nothing to a node of a simulation: they would decide what no seed does. */
+static int raise_limits(struct wi_runtime *runtime, const struct wi_start *start)
 {
     uint64_t want = (uint64_t)runtime->options.nofile, hard = 0;
-    int rc = want == 0 ? 0 : wi_limit_nofile(want, &hard);
+    int rc = want == 0 || start->node != NULL ? 0 : wi_limit_nofile(want, &hard);
     if (rc < 0)
         wi_log(&runtime->log, WEIR_LOG_ERROR, "option nofile = %llu: the hard limit is %llu",
                (unsigned long long)want, (unsigned long long)hard);
@@ -143,7 +144,7 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts,
     runtime->pollable.fd = runtime->pollable.timer = -1;
     int rc = wi_options_resolve(&runtime->options, &runtime->log, opts, start->node != NULL);
     if (rc == 0)
-        rc = raise_limits(runtime);
+        rc = raise_limits(runtime, start);
     if (rc == 0)
         rc = open_backend(runtime, &be, start);
     if (rc == 0)
