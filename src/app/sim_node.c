@@ -107,8 +107,10 @@ static int read_node_opts(struct wi_sim *sim, const struct weir_sim_node_opts *g
     char text[WI_SIM_NAME_MAX + sizeof ":1"];
     struct wi_host host;
     size_t bad_at;
-    if (out->name == NULL)
-        return 0;
+    if (out->name == NULL) {
+        (void)snprintf(text, sizeof text, "node%u", sim->world->node_count);
+        return wi_sim_node_named(sim->world, text) != NULL ? -EEXIST : 0;
+    }
     int length = snprintf(text, sizeof text, "%s:1", out->name);
     if (length < 0 || (size_t)length >= sizeof text || !wi_host_is_meant(text) ||
         wi_host_read(&host, text, &bad_at) < 0 || strcasecmp(out->name, "localhost") == 0) {

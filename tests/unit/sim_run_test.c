@@ -167,6 +167,43 @@ CASE(sim_node_that_cannot_be_is_named)
     CHECK_EQ(calm_world(name_twice, NULL), 0);
 }
 
+/* "node2" is what the second node is called that has no name; names are found in any case. */
+static int name_as_others_are_called(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(start("node2", return_seven, NULL), 1);
+    CHECK_EQ(weir_sim_node(NULL, return_seven, NULL), -EEXIST);
+    CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "Node2"), return_seven, NULL), -EEXIST);
+    CHECK_EQ(start("other", return_seven, NULL), 2);
+    CHECK_EQ(weir_sim_node(NULL, return_seven, NULL), 3);
+    return 0;
+}
+
+CASE(sim_node_has_a_name_that_finds_it)
+{
+    CHECK_EQ(calm_world(name_as_others_are_called, NULL), 0);
+}
+
+static int want_descriptors(void *arg)
+{
+    const struct rlimit *before = arg;
+    struct rlimit now;
+    int node =
+        weir_sim_node(WEIR_SIM_NODE_OPTS(.opts = WEIR_OPTS(.nofile = (size_t)before->rlim_cur + 1)),
+                      return_seven, NULL);
+    CHECK_EQ(weir_sim_wait(node), 7);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &now), 0);
+    CHECK_EQ(now.rlim_cur, before->rlim_cur);
+    return 0;
+}
+
+CASE(sim_node_has_nothing_to_do_with_the_limits_of_the_process)
+{
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_EQ(calm_world(want_descriptors, &limit), 0);
+}
+
 static int hold_dirs(void *arg)
 {
     (void)arg;
