@@ -75,6 +75,16 @@ static int read_opts(struct wi_sim *sim, const struct weir_sim_opts *given)
     }
     if (opts->time_max == 0)
         opts->time_max = TIME_MAX;
+    if (opts->bytes == NULL && opts->bytes_len > 0) {
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: bytes_len = %zu: there are no bytes",
+               opts->bytes_len);
+        return -EINVAL;
+    }
+    if (opts->bytes != NULL && opts->replay != NULL) {
+        wi_log(&sim->log, WEIR_LOG_ERROR,
+               "weir_sim_run: replay and bytes cannot both be followed: set one of them");
+        return -EINVAL;
+    }
     return 0;
 }
 
@@ -152,7 +162,7 @@ static int open_world(struct wi_sim *sim, struct wi_why *why)
         return rc;
     sim->prefix = "";
     sim->world->user = sim;
-    sim->world->time_max = WI_SIM_BIRTH + sim->opts.time_max;
+    sim->world->time_max = wi_ns_add(WI_SIM_BIRTH, sim->opts.time_max);
     sim->world->steps_max = sim->opts.steps_max;
     return 0;
 }
@@ -174,8 +184,6 @@ static int run(struct wi_sim *sim, struct wi_why *why)
 int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_fn, void *arg)
 {
     struct wi_why why = {{0}};
-    if (wi_core_self != NULL)
-        return -EPERM;
     struct wi_sim *sim = calloc(1, sizeof *sim);
     if (sim == NULL)
         return -ENOMEM;
@@ -184,6 +192,10 @@ int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_
     sim->main_arg = arg;
     sim->prefix = "";
     int rc = read_opts(sim, opts);
+    if (rc == 0 && wi_core_self != NULL) {
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: this thread runs weir already");
+        rc = -EPERM;
+    }
     if (rc == 0 && main_fn == NULL) {
         wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: there is no function to run");
         rc = -EINVAL;

@@ -195,7 +195,8 @@ static int make_dirs(struct wi_sim_process *process, const char *dirs)
     world->faults = faults;
     if (rc < 0)
         wi_log(&process->sim->log, WEIR_LOG_ERROR, "weir_sim_node: dirs \"%.80s\": %s", dirs,
-               weir_strerror(rc));
+               rc == -EINVAL ? "must be absolute paths with spaces between them"
+                             : weir_strerror(rc));
     return rc;
 }
 

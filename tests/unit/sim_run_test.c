@@ -236,6 +236,7 @@ static int give_dirs(void *arg)
     opts.name = "again";
     opts.dirs = "relative";
     CHECK_EQ(weir_sim_node(&opts, find_dirs, NULL), -EINVAL);
+    CHECK_EQ(said("dirs \"relative\": must be absolute paths with spaces between them"), 1);
     opts.dirs = NULL; /* nothing is left of the one that failed */
     CHECK_EQ(weir_sim_node(&opts, hold_dirs, NULL), node + 1);
     return 0;
@@ -669,7 +670,18 @@ CASE(sim_options_that_are_wrong_are_named)
     opts.time_max = -1;
     CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
     CHECK_EQ(said("time_max = -1: must not be negative"), 1);
+    opts.time_max = WEIR_FOREVER; /* is none */
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), 7);
     opts.time_max = 0;
+    opts.bytes_len = 5;
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
+    CHECK_EQ(said("bytes_len = 5: there are no bytes"), 1);
+    opts.bytes = "bytes";
+    opts.replay = "a file";
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
+    CHECK_EQ(said("replay and bytes cannot both be followed"), 1);
+    opts.bytes = opts.replay = NULL;
+    opts.bytes_len = 0;
     opts.report = &report;
     CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
     opts.report = NULL;
@@ -690,7 +702,8 @@ static int call_from_a_plain_run(void *arg)
     CHECK_EQ(weir_sim_link(0, 1, WEIR_SIM_CUT), -EPERM);
     CHECK_EQ(weir_sim_signal(1, 15), -EPERM);
     CHECK_EQ(weir_sim_restart(1, return_seven, NULL), -EPERM);
-    CHECK_EQ(weir_sim_run(1, NULL, return_seven, NULL), -EPERM);
+    CHECK_EQ(run_world(1, "calm", return_seven, NULL, NULL), -EPERM);
+    CHECK_GE(said("this thread runs weir already"), 1);
     WEIR_MARK("elsewhere");
     CHECK_EQ(weir_sim_marked("elsewhere"), 0);
     void *memory = weir_sim_alloc(8);
