@@ -49,6 +49,8 @@ def tool_counts_seeds_that_pass():
     status, said, _ = tool("--count", "20", "--faults", "hostile", how="fine")
     equal(status, 0)
     contains(said, r"^20 seeds in [\d.]+ s, \d+ a second, 0 hashes checked, 1 marks, 0 failures$")
+    status, said, _ = tool("--count", "2", "--", how="fine")  # as where a program begins with a -
+    equal((status, said[:7]), (0, "2 seeds"))
 
 
 def tool_finds_a_failure_that_its_line_repeats():
