@@ -30,7 +30,7 @@ static int open_backend(struct wi_runtime *runtime, struct wi_backend **be,
     struct wi_backend_config config = {.sq_entries = (unsigned)runtime->options.sq_entries,
                                        .cq_entries = (unsigned)runtime->options.cq_entries,
                                        .sim_node = start->node,
-                                       .sim_seed = (uint64_t)runtime->options.sim_seed,
+                                       .sim_seed = runtime->options.sim_seed,
                                        .sim_faults = runtime->options.sim_faults};
     struct wi_why why = {{0}};
     int rc = wi_backend_open(be, runtime->options.backend, &config, &why);
