@@ -111,8 +111,10 @@ WEIR_API WEIR_MUST_USE int weir_sim_wait(int node);
  * interruption of the caller's own. */
 WEIR_API WEIR_MUST_USE int weir_sim_is_running(int node);
 
-/* A signal comes to the node: to weir_signal_wait, and to the options stop_signals and dump_signal. 0 or
- * -ESRCH; -EINVAL: no such signal. */
+/* A signal comes to the node: to weir_signal_wait, and to the options stop_signals and dump_signal; one
+ * that nobody there asked for does nothing, not even SIGKILL, for which there is weir_sim_crash. 0;
+ * -ESRCH: no such node, or it does not run, or was started just now and has not begun; -EINVAL: no such
+ * signal. */
 WEIR_API int weir_sim_signal(int node, int signo);
 
 /* ---- the network ---- */
