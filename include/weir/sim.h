@@ -77,7 +77,8 @@ struct weir_sim_node_opts {
  * steps_max that are not set are WEIR_SIM_FAULTS, WEIR_SIM_REPLAY (unless there are bytes),
  * WEIR_SIM_RECORD, WEIR_SIM_TRACE and WEIR_SIM_STEPS; WEIR_SIM_MARKS names a file to which the hash and
  * the marks of the world are added.
- * Nodes read no environment. A negative result has a line in the log, with seed, faults and hash.
+ * Nodes read no environment. A negative result has a line in the log; that of a world that ran has seed,
+ * faults and hash, and only such a world fills `report`.
  *
  * The result of main_fn; -EINVAL: an option or variable, named in the log; -ENOENT and the like of the
  * files to read and write; -ETIME; and what weir_run gives. Any thread that does not run weir.
