@@ -183,7 +183,41 @@ CASE(sim_node_that_is_busy_with_everything_crashes_at_any_moment)
     worlds_run(SEEDS, "hostile disk_stuck=0.05 cancel_late=0.9", crash_again_and_again, NULL);
 }
 
-/* ---- the same, on the way out ---- */
+/* ---- what another node holds ---- */
+
+static int wait_for_posts(void *arg)
+{
+    struct weir_wake **wake = arg;
+    int rc = weir_wake_open(wake);
+    while (rc == 0)
+        rc = weir_wake_wait(*wake);
+    return rc;
+}
+
+static int post_to_the_dead(void *arg)
+{
+    struct weir_wake *wake = NULL;
+    int node = weir_sim_node(NULL, wait_for_posts, &wake);
+    bool posts = *(bool *)arg;
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_EQ(weir_wake_hold(wake), 0);
+    if (posts)
+        CHECK_EQ(weir_wake_post(wake), 0); /* and the message never arrives */
+    CHECK_EQ(weir_sim_crash(node), 0);
+    CHECK_EQ(weir_wake_post(wake), -ESHUTDOWN);
+    CHECK_EQ(weir_wake_post(wake), -ESHUTDOWN);
+    return weir_wake_drop(wake);
+}
+
+CASE(sim_wake_of_a_node_that_crashed_is_there_for_who_holds_it)
+{
+    bool posts = false;
+    worlds_run(1, "calm", post_to_the_dead, &posts);
+    posts = true;
+    worlds_run(1, "calm", post_to_the_dead, &posts);
+}
+
+/* ---- everything under way, at the end of a node ---- */
 
 enum { MOMENTS = 200 };
 
