@@ -59,7 +59,7 @@ struct weir_sim_opts {
 struct weir_sim_node_opts {
     size_t size;
     const char *name;             /* under which it is dialled; "node1", "node2", ... */
-    const struct weir_opts *opts; /* of its run; the backend is sim */
+    const struct weir_opts *opts; /* of its run; the backend is sim, and nofile is nothing here */
     unsigned fds_max;             /* descriptors it may have open; 1,048,576 */
     uint64_t disk_bytes;          /* 1 GiB */
     const char *dirs;             /* directories on its disk: "/var/lib/x /tmp", parents included */
@@ -77,7 +77,8 @@ struct weir_sim_node_opts {
  * steps_max that are not set are WEIR_SIM_FAULTS, WEIR_SIM_REPLAY (unless there are bytes),
  * WEIR_SIM_RECORD, WEIR_SIM_TRACE and WEIR_SIM_STEPS; WEIR_SIM_MARKS names a file to which the hash and
  * the marks of the world are added.
- * Nodes read no environment. A negative result has a line in the log, with seed, faults and hash.
+ * Nodes read no environment. A negative result has a line in the log; that of a world that ran has seed,
+ * faults and hash, and only such a world fills `report`.
  *
  * The result of main_fn; -EINVAL: an option or variable, named in the log; -ENOENT and the like of the
  * files to read and write; -ETIME; and what weir_run gives. Any thread that does not run weir.
@@ -111,8 +112,10 @@ WEIR_API WEIR_MUST_USE int weir_sim_wait(int node);
  * interruption of the caller's own. */
 WEIR_API WEIR_MUST_USE int weir_sim_is_running(int node);
 
-/* A signal comes to the node: to weir_signal_wait, and to the options stop_signals and dump_signal. 0 or
- * -ESRCH; -EINVAL: no such signal. */
+/* A signal comes to the node: to weir_signal_wait, and to the options stop_signals and dump_signal; one
+ * that nobody there asked for does nothing, not even SIGKILL, for which there is weir_sim_crash. 0;
+ * -ESRCH: no such node, or it does not run, or was started just now and has not begun; -EINVAL: no such
+ * signal. */
 WEIR_API int weir_sim_signal(int node, int signo);
 
 /* ---- the network ---- */
@@ -143,8 +146,8 @@ WEIR_API int weir_sim_heal(void);
 
 /* ---- what programs under test may use anywhere ---- */
 
-/* Zeroed memory that goes with the calling task's node when it crashes, ends or is freed; outside a
- * simulation as calloc and free. NULL: none is left. Tasks of the same node give it back. */
+/* Zeroed memory that goes with the caller's node when it crashes or ends; outside a simulation as calloc
+ * and free. NULL: none is left. Whoever gives it back is on the same node. Tasks, callbacks, hooks. */
 WEIR_API void *weir_sim_alloc(size_t bytes) __attribute__((malloc));
 WEIR_API void weir_sim_free(void *memory);
 
@@ -156,7 +159,7 @@ WEIR_API void weir_sim_mark(const char *name);
 /* How often the present world came by. 0 outside a simulation. */
 WEIR_API uint64_t weir_sim_marked(const char *name);
 
-/* Whether the calling task is in a simulation. */
+/* Whether the caller is in a simulation. */
 WEIR_API bool weir_simulated(void);
 
 WEIR_END

@@ -11,6 +11,8 @@
 #include "base/opts.h"
 #include "base/watchdog.h"
 
+enum { SIM_SEED = 1 };
+
 struct rule {
     const char *name;
     int64_t fallback, min, max;
@@ -99,6 +101,32 @@ static int resolve_backend(struct wi_log *log, enum weir_backend given, bool sim
     return -EINVAL;
 }
 
+int wi_options_number(struct wi_log *log, const char *call, const char *name, const char *text,
+                      uint64_t *number)
+{
+    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    const char *digits = hex ? text + 2 : text;
+    const char *fit = hex ? "0123456789abcdefABCDEF" : "0123456789";
+    char *end;
+    errno = 0;
+    *number = strtoull(digits, &end, hex ? 16 : 10);
+    if (errno == 0 && end > digits && strspn(digits, fit) == strlen(digits))
+        return 0;
+    wi_log(log, WEIR_LOG_ERROR, "%s%s=\"%.80s\" is no number of 64 bits, decimal or 0x", call, name,
+           text);
+    return -EINVAL;
+}
+
+/* The variable is for those alone that run there: in a process that simulates, others run too. */
+static int resolve_seed(struct wi_log *log, uint64_t given, bool simulated, struct wi_options *out)
+{
+    const char *text = environment("WEIR_SIM_SEED", simulated);
+    out->sim_seed = given != 0 ? given : SIM_SEED;
+    if (given != 0 || text == NULL || out->backend != WEIR_BACKEND_SIM)
+        return 0;
+    return wi_options_number(log, "", "WEIR_SIM_SEED", text, &out->sim_seed);
+}
+
 int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct weir_opts *given,
                        bool simulated)
 {
@@ -127,6 +155,8 @@ int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct 
     }
     if (rc == 0)
         rc = resolve_backend(log, opts.backend, simulated, &out->backend);
+    if (rc == 0)
+        rc = resolve_seed(log, opts.sim_seed, simulated, out);
     if (rc == 0 && ((int)opts.log_level < 0 || opts.log_level > WEIR_LOG_SILENT)) {
         wi_log(log, WEIR_LOG_ERROR, "option log_level = %d: no such level", (int)opts.log_level);
         rc = -EINVAL;

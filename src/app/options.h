@@ -14,8 +14,9 @@ struct wi_options {
         run_budget, tasks_max, sockets_max, linger_ns, linger_canceled_ns, nofile, inbox_limit,
         park_ns_max, spin_ns, busy, stop_settle_ns, abandon_aborts, recv_timeout_ns,
         send_timeout_ns, stop_signals, stop_grace_ns, dump_signal, fault_report_off, measure_stacks,
-        stall_ns, sim_seed;
+        stall_ns;
     enum weir_backend backend;
+    uint64_t sim_seed;
     const char *sim_faults; /* or NULL */
     struct weir_stats *stats;
     weir_hook_fn *on_wake;
@@ -30,6 +31,11 @@ struct wi_options {
  * what it does not know. */
 int wi_options_resolve(struct wi_options *out, struct wi_log *log, const struct weir_opts *given,
                        bool simulated);
+
+/* A number of 64 bits from a variable: decimal, or hexadecimal after 0x; nothing before or after it. 0 or
+ * -EINVAL, and the log names it, behind `call`. */
+int wi_options_number(struct wi_log *log, const char *call, const char *name, const char *text,
+                      uint64_t *number);
 
 /* Whether a run budget is within its limits: 0 or -EINVAL. */
 int wi_options_check_run_budget(unsigned tasks);

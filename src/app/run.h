@@ -20,6 +20,7 @@ struct wi_start {
     void *user;
     struct wi_sim_node *node;    /* it runs on this simulated node, and reads no environment */
     struct wi_runtime **runtime; /* where it lies, from when it is open until it is closed */
+    bool has_altstack;           /* the thread has one, of whoever starts it */
     uint64_t *leaks;             /* what tasks had not closed at its end is added there; or NULL */
 };
 

@@ -13,10 +13,11 @@ static weir_ns budget_of(int64_t option)
     return option < 0 ? WEIR_FOREVER : option;
 }
 
-static int raise_limits(struct wi_runtime *runtime)
+/* Those of the process are nothing to a node of a simulation: they would decide what no seed does. */
+static int raise_limits(struct wi_runtime *runtime, const struct wi_start *start)
 {
     uint64_t want = (uint64_t)runtime->options.nofile, hard = 0;
-    int rc = want == 0 ? 0 : wi_limit_nofile(want, &hard);
+    int rc = want == 0 || start->node != NULL ? 0 : wi_limit_nofile(want, &hard);
     if (rc < 0)
         wi_log(&runtime->log, WEIR_LOG_ERROR, "option nofile = %llu: the hard limit is %llu",
                (unsigned long long)want, (unsigned long long)hard);
@@ -29,7 +30,7 @@ static int open_backend(struct wi_runtime *runtime, struct wi_backend **be,
     struct wi_backend_config config = {.sq_entries = (unsigned)runtime->options.sq_entries,
                                        .cq_entries = (unsigned)runtime->options.cq_entries,
                                        .sim_node = start->node,
-                                       .sim_seed = (uint64_t)runtime->options.sim_seed,
+                                       .sim_seed = runtime->options.sim_seed,
                                        .sim_faults = runtime->options.sim_faults};
     struct wi_why why = {{0}};
     int rc = wi_backend_open(be, runtime->options.backend, &config, &why);
@@ -98,15 +99,16 @@ static void open_net(struct wi_runtime *runtime)
 
 /* A handler of ours without a stack of its own, because the thread is on its alternate one, is none
  * for overflows. */
-static int watch(struct wi_runtime *runtime)
+static int watch(struct wi_runtime *runtime, const struct wi_start *start)
 {
     const struct wi_options *options = &runtime->options;
     struct wi_core *core = &runtime->core;
     int rc = 0;
     if (options->fault_report_off != 0 && options->stall_ns == 0)
         return 0;
-    if (wi_altstack_open(&runtime->altstack, &core->stacks.pages) == 0 &&
-        options->fault_report_off == 0)
+    bool can_report =
+        start->has_altstack || wi_altstack_open(&runtime->altstack, &core->stacks.pages) == 0;
+    if (can_report && options->fault_report_off == 0)
         (void)wi_faults_open(&runtime->faults, core);
     /* In a simulation a task takes no time that a watchdog could measure. */
     if (options->stall_ns > 0 && core->engine.be->caps.backend != WEIR_BACKEND_SIM)
@@ -142,7 +144,7 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts,
     runtime->pollable.fd = runtime->pollable.timer = -1;
     int rc = wi_options_resolve(&runtime->options, &runtime->log, opts, start->node != NULL);
     if (rc == 0)
-        rc = raise_limits(runtime);
+        rc = raise_limits(runtime, start);
     if (rc == 0)
         rc = open_backend(runtime, &be, start);
     if (rc == 0)
@@ -157,7 +159,7 @@ int wi_runtime_open(struct wi_runtime *runtime, const struct weir_opts *opts,
         wi_fs_close(&runtime->fs);
         (void)wi_core_close(&runtime->core);
     }
-    if (rc == 0 && (rc = watch(runtime)) < 0)
+    if (rc == 0 && (rc = watch(runtime, start)) < 0)
         (void)wi_stop_finish(runtime);
     return rc;
 }

@@ -7,23 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/altstack.h"
+#include "base/clock.h"
 #include "base/opts.h"
 #include "weir/error.h"
 #include "weir/scope.h"
 
 #define TIME_MAX (3600 * WEIR_SEC)
 
+struct wi_sim *wi_sim_around(void)
+{
+    return weir_simulated() ? wi_sim_core_of(wi_core_self->engine.be)->world->user : NULL;
+}
+
 struct wi_sim *wi_sim_here(void)
 {
-    const struct wi_core *core = wi_core_callable();
-    if (core == NULL || core->engine.be->caps.backend != WEIR_BACKEND_SIM)
-        return NULL;
-    return wi_sim_core_of(core->engine.be)->world->user;
+    return wi_core_callable() != NULL ? wi_sim_around() : NULL;
 }
 
 struct wi_sim_process *wi_sim_process_here(void)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     return &sim->process[wi_sim_core_of(wi_core_self->engine.be)->node->index];
 }
 
@@ -71,6 +75,16 @@ static int read_opts(struct wi_sim *sim, const struct weir_sim_opts *given)
     }
     if (opts->time_max == 0)
         opts->time_max = TIME_MAX;
+    if (opts->bytes == NULL && opts->bytes_len > 0) {
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: bytes_len = %zu: there are no bytes",
+               opts->bytes_len);
+        return -EINVAL;
+    }
+    if (opts->bytes != NULL && opts->replay != NULL) {
+        wi_log(&sim->log, WEIR_LOG_ERROR,
+               "weir_sim_run: replay and bytes cannot both be followed: set one of them");
+        return -EINVAL;
+    }
     return 0;
 }
 
@@ -114,11 +128,18 @@ static int run_world(struct wi_sim *sim, struct wi_why *why)
     driver->node = wi_sim_node_new(world, "driver", 0);
     if (driver->node == NULL)
         return -ENOMEM;
-    struct wi_start start = {
-        .node = driver->node, .runtime = &driver->runtime, .leaks = &sim->leaks};
+    struct wi_altstack altstack; /* of all nodes: they are one thread's, and none ends last */
+    struct wi_pages pages;
+    wi_pages_probe(&pages);
+    sim->has_altstack = wi_altstack_open(&altstack, &pages) == 0;
+    struct wi_start start = {.node = driver->node,
+                             .runtime = &driver->runtime,
+                             .has_altstack = sim->has_altstack,
+                             .leaks = &sim->leaks};
     int rc = wi_run_as(&opts, drive, sim, &start);
     wi_sim_free_memory(driver);
     unsigned unended = wi_sim_end_all(sim);
+    wi_altstack_close(&altstack);
     rc = rc >= 0 && unended > 0 ? -ETIME : rc;
     give_report(sim);
     if (rc < 0)
@@ -141,7 +162,7 @@ static int open_world(struct wi_sim *sim, struct wi_why *why)
         return rc;
     sim->prefix = "";
     sim->world->user = sim;
-    sim->world->time_max = WI_SIM_BIRTH + sim->opts.time_max;
+    sim->world->time_max = wi_ns_add(WI_SIM_BIRTH, sim->opts.time_max);
     sim->world->steps_max = sim->opts.steps_max;
     return 0;
 }
@@ -163,8 +184,6 @@ static int run(struct wi_sim *sim, struct wi_why *why)
 int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_fn, void *arg)
 {
     struct wi_why why = {{0}};
-    if (wi_core_self != NULL)
-        return -EPERM;
     struct wi_sim *sim = calloc(1, sizeof *sim);
     if (sim == NULL)
         return -ENOMEM;
@@ -173,6 +192,10 @@ int weir_sim_run(uint64_t seed, const struct weir_sim_opts *opts, weir_fn *main_
     sim->main_arg = arg;
     sim->prefix = "";
     int rc = read_opts(sim, opts);
+    if (rc == 0 && wi_core_self != NULL) {
+        wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: this thread runs weir already");
+        rc = -EPERM;
+    }
     if (rc == 0 && main_fn == NULL) {
         wi_log(&sim->log, WEIR_LOG_ERROR, "weir_sim_run: there is no function to run");
         rc = -EINVAL;
@@ -269,7 +292,7 @@ static struct wi_sim_mark *find_mark(struct wi_sim *sim, const char *name)
 
 void weir_sim_mark(const char *name)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     struct wi_sim_mark *mark = sim != NULL ? find_mark(sim, name) : NULL;
     if (sim != NULL)
         WI_SIM_TRACE(sim->world, wi_sim_process_here()->node, "mark %s", name);
@@ -290,7 +313,7 @@ void weir_sim_mark(const char *name)
 
 uint64_t weir_sim_marked(const char *name)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     const struct wi_sim_mark *mark = sim != NULL ? find_mark(sim, name) : NULL;
     return mark != NULL ? mark->count : 0;
 }

@@ -53,6 +53,7 @@ struct wi_sim {
     const char *marks_file; /* or NULL */
     struct wi_choice_list replay[WI_SIM_FAMILIES];
     FILE *record, *trace; /* or NULL */
+    bool has_altstack;    /* while nodes run */
     struct wi_log log;
     weir_fn *main_fn;
     void *main_arg;
@@ -65,7 +66,10 @@ struct wi_sim {
 /* The simulation of the running task, or NULL: it is in none, or in one of weir_run alone. */
 struct wi_sim *wi_sim_here(void);
 
-/* The process of the running task; only where there is a simulation. */
+/* The same of whoever runs on a core: a callback or a hook is in it as tasks are. */
+struct wi_sim *wi_sim_around(void);
+
+/* The process of whoever runs; only where there is a simulation. */
 struct wi_sim_process *wi_sim_process_here(void);
 
 /* ---- sim_env.c ---- */

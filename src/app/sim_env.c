@@ -14,6 +14,8 @@
 
 enum { SEED = 1 };
 
+#define CALL "weir_sim_run: "
+
 /* NULL: not set, or empty. */
 static const char *variable(const char *name)
 {
@@ -28,22 +30,6 @@ static void fall_back(const char **option, const char *name, const char **prefix
     if (*option != NULL || (*option = variable(name)) == NULL)
         return;
     *prefix = name;
-}
-
-/* Decimal, or hexadecimal after 0x; nothing before or after it. */
-static int read_number(struct wi_sim *sim, const char *name, const char *text, uint64_t *number)
-{
-    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-    const char *digits = hex ? text + 2 : text;
-    char *end;
-    errno = 0;
-    *number = strtoull(digits, &end, hex ? 16 : 10);
-    const char *fit = hex ? "0123456789abcdefABCDEF" : "0123456789";
-    if (errno == 0 && end > digits && strspn(digits, fit) == strlen(digits))
-        return 0;
-    wi_log(&sim->log, WEIR_LOG_ERROR,
-           "weir_sim_run: %s=\"%.80s\" is no number of 64 bits, decimal or 0x", name, text);
-    return -EINVAL;
 }
 
 /* One line before anything happens, for a world that ends the process says nothing later: the seed, and
@@ -73,9 +59,9 @@ static int read_numbers(struct wi_sim *sim, bool seed_is_taken)
     if (seed_is_taken)
         sim->seed = SEED;
     if (seed_is_taken && seed != NULL)
-        rc = read_number(sim, "WEIR_SIM_SEED", seed, &sim->seed);
+        rc = wi_options_number(&sim->log, CALL, "WEIR_SIM_SEED", seed, &sim->seed);
     if (rc == 0 && sim->opts.steps_max == 0 && steps != NULL)
-        rc = read_number(sim, "WEIR_SIM_STEPS", steps, &sim->opts.steps_max);
+        rc = wi_options_number(&sim->log, CALL, "WEIR_SIM_STEPS", steps, &sim->opts.steps_max);
     return rc;
 }
 

@@ -65,8 +65,10 @@ void wi_sim_free_memory(struct wi_sim_process *process)
 static void live(void *arg)
 {
     struct wi_sim_process *process = arg;
-    struct wi_start start = {
-        .node = process->node, .runtime = &process->runtime, .leaks = &process->sim->leaks};
+    struct wi_start start = {.node = process->node,
+                             .runtime = &process->runtime,
+                             .has_altstack = process->sim->has_altstack,
+                             .leaks = &process->sim->leaks};
     WI_SIM_TRACE(process->sim->world, process->node, "starts");
     process->result = wi_run_as(&process->opts, process->main_fn, process->main_arg, &start);
     process->life = WI_SIM_ENDED;
@@ -105,8 +107,10 @@ static int read_node_opts(struct wi_sim *sim, const struct weir_sim_node_opts *g
     char text[WI_SIM_NAME_MAX + sizeof ":1"];
     struct wi_host host;
     size_t bad_at;
-    if (out->name == NULL)
-        return 0;
+    if (out->name == NULL) {
+        (void)snprintf(text, sizeof text, "node%u", sim->world->node_count);
+        return wi_sim_node_named(sim->world, text) != NULL ? -EEXIST : 0;
+    }
     int length = snprintf(text, sizeof text, "%s:1", out->name);
     if (length < 0 || (size_t)length >= sizeof text || !wi_host_is_meant(text) ||
         wi_host_read(&host, text, &bad_at) < 0 || strcasecmp(out->name, "localhost") == 0) {
@@ -191,7 +195,8 @@ static int make_dirs(struct wi_sim_process *process, const char *dirs)
     world->faults = faults;
     if (rc < 0)
         wi_log(&process->sim->log, WEIR_LOG_ERROR, "weir_sim_node: dirs \"%.80s\": %s", dirs,
-               weir_strerror(rc));
+               rc == -EINVAL ? "must be absolute paths with spaces between them"
+                             : weir_strerror(rc));
     return rc;
 }
 
@@ -432,7 +437,7 @@ unsigned wi_sim_end_all(struct wi_sim *sim)
 
 void *weir_sim_alloc(size_t bytes)
 {
-    struct wi_sim *sim = wi_sim_here();
+    struct wi_sim *sim = wi_sim_around();
     struct wi_sim_block *block;
     if (bytes > SIZE_MAX - sizeof *block || (block = calloc(1, sizeof *block + bytes)) == NULL)
         return NULL;

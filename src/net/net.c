@@ -78,6 +78,7 @@ void wi_net_discard(struct wi_net *net)
     wi_slab_discard(&net->listeners);
     wi_resolutions_discard(net);
     wi_held_table_free(net->core->engine.be, net->held);
+    net->held = NULL; /* a node may lose its power when this was closed, and the core was not */
     net->core->net = NULL;
 }
 

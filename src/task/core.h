@@ -232,9 +232,10 @@ void wi_wakes_close(struct wi_core *core);
 /* Closes every signal that is still open; signal.c. */
 void wi_signals_close(struct wi_core *core);
 
-/* Frees them, whoever has them. */
-void wi_wakes_discard(struct wi_core *core);
+/* Frees signals, and then wakes but for those that others hold; of what its tasks held themselves nobody
+ * knows. The door is closed. */
 void wi_signals_discard(struct wi_core *core);
+void wi_wakes_discard(struct wi_core *core);
 
 /* A simulated signal has come to the core. */
 void wi_signals_raise(struct wi_core *core, int signo);

@@ -188,6 +188,7 @@ void wi_signals_discard(struct wi_core *core)
         struct weir_signal *signal = wi_container_of(at, struct weir_signal, link);
         next = at->next;
         wi_signal_unsubscribe(&signal->node);
+        (void)weir_wake_drop(signal->wake);
         free(signal);
     }
 }

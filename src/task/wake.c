@@ -169,8 +169,13 @@ void wi_wakes_discard(struct wi_core *core)
     for (struct wi_list *at = core->wakes.next, *next; at != &core->wakes; at = next) {
         struct weir_wake *wake = wi_container_of(at, struct weir_wake, link);
         next = at->next;
-        wi_door_drop(wake->door);
-        free(wake);
+        uint32_t before = atomic_fetch_or_explicit(&wake->bits, WAKE_CLOSED, memory_order_acq_rel);
+        if ((before & (WAKE_POSTED | WAKE_CLOSED)) == WAKE_POSTED)
+            drop(wake); /* the message's */
+        if (wake->waiter != NULL)
+            drop(wake);
+        wi_list_remove(&wake->link);
+        drop(wake);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -715,6 +716,20 @@ CASE(option_sim_seed_decides_what_is_random)
     CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .sim_seed = 2), draw, &two), 0);
     CHECK_EQ(one, again);
     CHECK_NE(one, two);
+    CHECK_EQ(setenv("WEIR_SIM_SEED", "0x2", 1), 0);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM), draw, &again), 0);
+    CHECK_EQ(two, again);
+    CHECK_EQ(setenv("WEIR_SIM_SEED", "0xffffffffffffffff", 1), 0);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM), draw, &one), 0);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .sim_seed = UINT64_MAX), draw, &again),
+             0);
+    CHECK_EQ(one, again);
+    CHECK_EQ(setenv("WEIR_SIM_SEED", "many", 1), 0);
+    CHECK_EQ(
+        weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .log_level = WEIR_LOG_SILENT), draw, &one),
+        -EINVAL);
+    CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_EPOLL), draw, &one), 0); /* not its own */
+    CHECK_EQ(unsetenv("WEIR_SIM_SEED"), 0);
     CHECK_EQ(weir_run(WEIR_OPTS(.backend = WEIR_BACKEND_SIM, .sim_faults = "stormy",
                                 .log_level = WEIR_LOG_SILENT),
                       draw, &one),
@@ -751,8 +766,7 @@ CASE(every_option_has_a_case_of_its_effect)
                                          "dump_signal",
                                          "fault_report_off",
                                          "measure_stacks",
-                                         "stall_ns",
-                                         "sim_seed"};
+                                         "stall_ns"};
     size_t next = 0;
 #define X(field, fallback, min, max, env, text)     \
     CHECK_LT(next, sizeof tested / sizeof *tested); \

@@ -31,6 +31,7 @@ Beside the numbers:
 | option | default | environment | |
 | --- | --- | --- | --- |
 | `backend` | `WEIR_BACKEND_AUTO` | `WEIR_BACKEND` = `auto`, `uring`, `epoll` or `sim` | a named one is used or the start fails; see [containers.md](containers.md), and [10-simulation.md](10-simulation.md) of `sim` |
+| `sim_seed` | 1 | `WEIR_SIM_SEED`, decimal or 0x | what decides everything of a run on `sim`, in 64 bits; see [10-simulation.md](10-simulation.md) |
 | `sim_faults` | `calm` | `WEIR_SIM_FAULTS` | what goes wrong on `sim`; see [faults.md](faults.md) |
 | `log_level` | `WEIR_LOG_WARN` | none | what is written; the rest is only counted |
 | `log`, `log_user` | stderr, as `weir: text` | none | where lines go; at most 20 of a level in a second, then one that says how many were dropped |

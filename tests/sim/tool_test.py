@@ -6,6 +6,7 @@ Without arguments it lists the cases. A case that fails raises.
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,8 @@ def tool_counts_seeds_that_pass():
     status, said, _ = tool("--count", "20", "--faults", "hostile", how="fine")
     equal(status, 0)
     contains(said, r"^20 seeds in [\d.]+ s, \d+ a second, 0 hashes checked, 1 marks, 0 failures$")
+    status, said, _ = tool("--count", "2", "--", how="fine")  # as where a program begins with a -
+    equal((status, said[:7]), (0, "2 seeds"))
 
 
 def tool_finds_a_failure_that_its_line_repeats():
@@ -157,6 +160,17 @@ def tool_calls_its_own_misuse_that():
     status, said, _ = tool(program="/nowhere/at/all")
     equal(status, 2)
     contains(said, "/nowhere/at/all: is no program")
+
+
+def tool_ends_when_it_is_interrupted():
+    child = subprocess.Popen([os.path.join(ROOT, "tools", "weir-sim"), "--count", "1000000", FAULTY, "fine"],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             start_new_session=True)
+    time.sleep(2)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: the programs get it, too
+    said, _ = child.communicate(timeout=PATIENCE)
+    equal(child.returncode, 130)
+    contains(said, r"^weir-sim: interrupted after \d+ seeds\n$")
 
 
 def tool_limits_the_steps():

@@ -180,6 +180,26 @@ CASE(sim_faults_that_are_wrong_are_named)
     refused("calm latency_ns_max=5", "fault \"latency_ns_max\": is below latency_ns_min");
 }
 
+/* Of a pair that the swarm draws one half is named: that this is no error depends on no seed. */
+CASE(sim_faults_of_a_swarm_that_are_named_hold_in_every_world)
+{
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct wi_choices choices;
+        struct wi_sim_faults faults;
+        struct wi_why why = {{0}};
+        wi_choices_seed(&choices, seed);
+        CHECK_EQ(wi_sim_faults_read(&faults, "swarm latency_ns_min=40000000 disk_ns_max=1001",
+                                    &choices, &why),
+                 0);
+        CHECK_EQ(faults.latency_ns_min, 40000000);
+        CHECK_GE(faults.latency_ns_max, 40000000);
+        CHECK_LE(faults.disk_ns_min, 1001);
+        CHECK_EQ(faults.disk_ns_max, 1001);
+    }
+    refused("swarm latency_ns_min=9 latency_ns_max=8",
+            "fault \"latency_ns_max\": is below latency_ns_min");
+}
+
 CASE(sim_faults_of_a_swarm_are_off_for_some_seeds_and_on_for_others)
 {
     unsigned off = 0, on = 0;

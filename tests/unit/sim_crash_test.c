@@ -183,6 +183,84 @@ CASE(sim_node_that_is_busy_with_everything_crashes_at_any_moment)
     worlds_run(SEEDS, "hostile disk_stuck=0.05 cancel_late=0.9", crash_again_and_again, NULL);
 }
 
+/* ---- what another node holds ---- */
+
+static int wait_for_posts(void *arg)
+{
+    struct weir_wake **wake = arg;
+    int rc = weir_wake_open(wake);
+    while (rc == 0)
+        rc = weir_wake_wait(*wake);
+    return rc;
+}
+
+static int post_to_the_dead(void *arg)
+{
+    struct weir_wake *wake = NULL;
+    int node = weir_sim_node(NULL, wait_for_posts, &wake);
+    bool posts = *(bool *)arg;
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_EQ(weir_wake_hold(wake), 0);
+    if (posts)
+        CHECK_EQ(weir_wake_post(wake), 0); /* and the message never arrives */
+    CHECK_EQ(weir_sim_crash(node), 0);
+    CHECK_EQ(weir_wake_post(wake), -ESHUTDOWN);
+    CHECK_EQ(weir_wake_post(wake), -ESHUTDOWN);
+    return weir_wake_drop(wake);
+}
+
+CASE(sim_wake_of_a_node_that_crashed_is_there_for_who_holds_it)
+{
+    bool posts = false;
+    worlds_run(1, "calm", post_to_the_dead, &posts);
+    posts = true;
+    worlds_run(1, "calm", post_to_the_dead, &posts);
+}
+
+/* ---- everything under way, at the end of a node ---- */
+
+enum { MOMENTS = 200 };
+
+static int end_soon(void *arg)
+{
+    weir_listener ln = {0};
+    weir_sock sock;
+    if (weir_listen(&ln, ":7000", NULL) == 0 && weir_dial(&sock, ":7000", NULL) == 0)
+        (void)weir_close(&sock);
+    (void)weir_listener_close(&ln);
+    *(bool *)arg = true; /* what comes now is the runtime's own end */
+    return 0;
+}
+
+static int crash_while_it_ends(void *arg)
+{
+    bool ends = false;
+    const struct weir_opts opts = {
+        .size = sizeof opts, .log_level = WEIR_LOG_SILENT, .measure_stacks = 1};
+    unsigned *met = arg;
+    int node = weir_sim_node(WEIR_SIM_NODE_OPTS(.opts = &opts), end_soon, &ends);
+    for (int i = 0; i < MOMENTS; i++) {
+        while (!ends && weir_sim_is_running(node) == 1)
+            CHECK_EQ(weir_yield(), 0);
+        CHECK_EQ(weir_sleep((weir_ns)weir_random_below(10000)), 0);
+        if (weir_sim_crash(node) == 0)
+            ++*met;
+        ends = false;
+        CHECK_EQ(weir_sim_restart(node, end_soon, &ends), 0);
+    }
+    return 0;
+}
+
+CASE(sim_node_that_ends_crashes_at_any_moment)
+{
+    unsigned met = 0;
+    worlds_run(5, "calm", crash_while_it_ends, &met);
+    CHECK_GT(met, 0);
+    met = 0;
+    worlds_run(SEEDS, "swarm late=0.9 reorder=0.5", crash_while_it_ends, &met);
+    CHECK_GT(met, 0);
+}
+
 /* ---- the same, but it is stopped, and ends in order ---- */
 
 /* Whatever was under way: every descriptor closed, every buffer back, no task left; the end checks. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Worlds as users start them: nodes that run, end, crash and start again; links; faults; the end. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "support/lines.h"
@@ -165,6 +167,43 @@ CASE(sim_node_that_cannot_be_is_named)
     CHECK_EQ(calm_world(name_twice, NULL), 0);
 }
 
+/* "node2" is what the second node is called that has no name; names are found in any case. */
+static int name_as_others_are_called(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(start("node2", return_seven, NULL), 1);
+    CHECK_EQ(weir_sim_node(NULL, return_seven, NULL), -EEXIST);
+    CHECK_EQ(weir_sim_node(WEIR_SIM_NODE_OPTS(.name = "Node2"), return_seven, NULL), -EEXIST);
+    CHECK_EQ(start("other", return_seven, NULL), 2);
+    CHECK_EQ(weir_sim_node(NULL, return_seven, NULL), 3);
+    return 0;
+}
+
+CASE(sim_node_has_a_name_that_finds_it)
+{
+    CHECK_EQ(calm_world(name_as_others_are_called, NULL), 0);
+}
+
+static int want_descriptors(void *arg)
+{
+    const struct rlimit *before = arg;
+    struct rlimit now;
+    int node =
+        weir_sim_node(WEIR_SIM_NODE_OPTS(.opts = WEIR_OPTS(.nofile = (size_t)before->rlim_cur + 1)),
+                      return_seven, NULL);
+    CHECK_EQ(weir_sim_wait(node), 7);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &now), 0);
+    CHECK_EQ(now.rlim_cur, before->rlim_cur);
+    return 0;
+}
+
+CASE(sim_node_has_nothing_to_do_with_the_limits_of_the_process)
+{
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_EQ(calm_world(want_descriptors, &limit), 0);
+}
+
 static int hold_dirs(void *arg)
 {
     (void)arg;
@@ -197,6 +236,7 @@ static int give_dirs(void *arg)
     opts.name = "again";
     opts.dirs = "relative";
     CHECK_EQ(weir_sim_node(&opts, find_dirs, NULL), -EINVAL);
+    CHECK_EQ(said("dirs \"relative\": must be absolute paths with spaces between them"), 1);
     opts.dirs = NULL; /* nothing is left of the one that failed */
     CHECK_EQ(weir_sim_node(&opts, hold_dirs, NULL), node + 1);
     return 0;
@@ -351,6 +391,28 @@ static int attach_a_real_one(void *arg)
 CASE(sim_descriptor_of_the_process_is_refused_by_its_number)
 {
     CHECK_EQ(calm_world(attach_a_real_one, NULL), 0);
+}
+
+/* One that was there first ends first, so none gives back what it found. */
+static int end_out_of_order(void *arg)
+{
+    (void)arg;
+    int first = start("first", return_seven, NULL), second = start("second", echo_server, NULL);
+    CHECK_EQ(weir_sim_wait(first), 7);
+    CHECK_EQ(weir_sim_crash(second), 0);
+    CHECK_EQ(weir_sim_restart(first, echo_server, NULL), 0);
+    CHECK_EQ(weir_sim_restart(second, return_seven, NULL), 0);
+    return weir_sleep(WEIR_MS);
+}
+
+CASE(sim_nodes_leave_the_thread_its_stack_for_signals)
+{
+    static char own[64 * 1024];
+    stack_t stack = {.ss_sp = own, .ss_size = sizeof own}, before, after;
+    CHECK_EQ(sigaltstack(&stack, &before), 0);
+    CHECK_EQ(calm_world(end_out_of_order, NULL), 0);
+    CHECK_EQ(sigaltstack(&before, &after), 0);
+    CHECK_EQ(after.ss_sp, (void *)own);
 }
 
 /* ---- the network ---- */
@@ -519,6 +581,33 @@ static int something_random(void *arg)
     return 0;
 }
 
+static enum weir_op_verdict mark_in_callback(struct weir_op *op, ssize_t result, unsigned flags)
+{
+    void **memory = op->user;
+    (void)result;
+    (void)flags;
+    WEIR_MARK("called back");
+    *memory = weir_sim_alloc(100);
+    return WEIR_OP_DONE;
+}
+
+static int be_called_back(void *arg)
+{
+    void *memory = NULL;
+    struct weir_op op = {.fn = mark_in_callback, .user = &memory};
+    (void)arg;
+    weir_op_timeout_at(weir_core_self(), &op, weir_now() + WEIR_US);
+    CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    CHECK_NE(memory, NULL); /* it goes with the node: else this is a leak */
+    CHECK_EQ(weir_sim_marked("called back"), 1);
+    return 0;
+}
+
+CASE(sim_callbacks_are_in_the_simulation_too)
+{
+    CHECK_EQ(calm_world(be_called_back, NULL), 0);
+}
+
 CASE(sim_world_of_one_seed_is_the_same_again)
 {
     struct weir_sim_report first = {.size = sizeof first}, again = first, other = first;
@@ -581,7 +670,18 @@ CASE(sim_options_that_are_wrong_are_named)
     opts.time_max = -1;
     CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
     CHECK_EQ(said("time_max = -1: must not be negative"), 1);
+    opts.time_max = WEIR_FOREVER; /* is none */
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), 7);
     opts.time_max = 0;
+    opts.bytes_len = 5;
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
+    CHECK_EQ(said("bytes_len = 5: there are no bytes"), 1);
+    opts.bytes = "bytes";
+    opts.replay = "a file";
+    CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
+    CHECK_EQ(said("replay and bytes cannot both be followed"), 1);
+    opts.bytes = opts.replay = NULL;
+    opts.bytes_len = 0;
     opts.report = &report;
     CHECK_EQ(weir_sim_run(1, &opts, return_seven, NULL), -EINVAL);
     opts.report = NULL;
@@ -602,7 +702,8 @@ static int call_from_a_plain_run(void *arg)
     CHECK_EQ(weir_sim_link(0, 1, WEIR_SIM_CUT), -EPERM);
     CHECK_EQ(weir_sim_signal(1, 15), -EPERM);
     CHECK_EQ(weir_sim_restart(1, return_seven, NULL), -EPERM);
-    CHECK_EQ(weir_sim_run(1, NULL, return_seven, NULL), -EPERM);
+    CHECK_EQ(run_world(1, "calm", return_seven, NULL, NULL), -EPERM);
+    CHECK_GE(said("this thread runs weir already"), 1);
     WEIR_MARK("elsewhere");
     CHECK_EQ(weir_sim_marked("elsewhere"), 0);
     void *memory = weir_sim_alloc(8);

@@ -150,6 +150,15 @@ static int read_preset(const char *word, size_t len, enum preset *out)
     return -EINVAL;
 }
 
+/* Where only one of a pair was named, the other, which a swarm draws anew in every world, gives way. */
+static void give_way(int64_t *low, int64_t *high, int64_t drawn_low, int64_t drawn_high)
+{
+    if (*high < *low && *high == drawn_high)
+        *high = *low;
+    else if (*high < *low && *low == drawn_low)
+        *low = *high;
+}
+
 int wi_sim_faults_read(struct wi_sim_faults *out, const char *text, struct wi_choices *choices,
                        struct wi_why *why)
 {
@@ -162,11 +171,17 @@ int wi_sim_faults_read(struct wi_sim_faults *out, const char *text, struct wi_ch
         at += len;
     }
     fill(out, preset, choices);
+    const struct wi_sim_faults drawn = *out;
     for (int rc = 0; *(at += strspn(at, " ")) != 0; at += len) {
         len = strcspn(at, " ");
         rc = read_setting(out, at, len, why);
         if (rc < 0)
             return rc;
+    }
+    if (preset == SWARM) {
+        give_way(&out->latency_ns_min, &out->latency_ns_max, drawn.latency_ns_min,
+                 drawn.latency_ns_max);
+        give_way(&out->disk_ns_min, &out->disk_ns_max, drawn.disk_ns_min, drawn.disk_ns_max);
     }
     if (out->latency_ns_max < out->latency_ns_min)
         return refuse(why, "fault", "latency_ns_max", 14, "is below latency_ns_min");

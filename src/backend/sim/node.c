@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backend/sim/disk.h"
 #include "backend/sim/socket.h"
@@ -84,7 +85,7 @@ void wi_sim_node_free(struct wi_sim_node *node)
 struct wi_sim_node *wi_sim_node_named(struct wi_sim_world *world, const char *name)
 {
     for (unsigned i = 0; i < world->node_count; i++)
-        if (strcmp(world->node[i]->name, name) == 0)
+        if (strcasecmp(world->node[i]->name, name) == 0)
             return world->node[i];
     return NULL;
 }

@@ -62,6 +62,7 @@ void wi_sim_node_crash(struct wi_sim_node *node);
 /* Frees it. No core of it is left. */
 void wi_sim_node_free(struct wi_sim_node *node);
 
+/* The one that is found under this name, or NULL. */
 struct wi_sim_node *wi_sim_node_named(struct wi_sim_world *world, const char *name);
 
 /* ---- its clock ---- */
