@@ -105,7 +105,7 @@ WEIR_API int weir_sim_crash(int node);
 WEIR_API WEIR_MUST_USE int weir_sim_restart(int node, weir_fn *main_fn, void *arg);
 
 /* Until the node does not run any more: what its weir_run gave, or -EOWNERDEAD if it crashed;
- * -ESRCH: no such node. [wait] */
+ * -ESRCH: no such node; -EDEADLK: the caller's own. [wait] */
 WEIR_API WEIR_MUST_USE int weir_sim_wait(int node);
 
 /* Whether the node runs: 1 or 0, or -ESRCH. After weir_sim_wait this tells a result of the node from an

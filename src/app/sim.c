@@ -39,6 +39,13 @@ bool weir_simulated(void)
 
 /* ---- the run ---- */
 
+/* Of the lines that are no node's: in a world its own, so that no other clock decides which are said. */
+static weir_ns log_time(void *arg)
+{
+    const struct wi_sim *sim = arg;
+    return sim->world != NULL ? sim->world->now : 0;
+}
+
 static int drive(void *arg)
 {
     struct wi_sim *sim = arg;
@@ -53,6 +60,8 @@ static int read_opts(struct wi_sim *sim, const struct weir_sim_opts *given)
     struct weir_sim_opts *opts = &sim->opts;
     int rc = wi_opts_read(opts, sizeof *opts, given);
     wi_log_init(&sim->log, opts->log, opts->log_user, opts->log_level);
+    sim->log.now = log_time;
+    sim->log.clock = sim;
     if (rc == -E2BIG)
         wi_log(&sim->log, WEIR_LOG_ERROR,
                "weir_sim_run: options of %zu bytes set something newer than this library",
@@ -175,6 +184,7 @@ static int run(struct wi_sim *sim, struct wi_why *why)
     if (rc == 0) {
         rc = run_world(sim, why);
         wi_sim_world_close(sim->world);
+        sim->world = NULL;
         free(sim->mark);
     }
     int error = wi_sim_files_close(sim, why);

@@ -331,6 +331,8 @@ int weir_sim_wait(int node)
     int rc = sim == NULL ? -EPERM : wi_wait_begin(&task);
     if (rc < 0)
         return rc;
+    if (node == (int)wi_sim_process_here()->node->index)
+        return -EDEADLK;
     struct wi_sim_process *process = find(sim, node);
     if (process == NULL)
         return -ESRCH;

@@ -110,7 +110,8 @@ unsigned wi_core_close(struct wi_core *core)
         wi_log(core->log, WEIR_LOG_WARN,
                "%u descriptors are still attached at the end of the run; closed", attached);
     wi_marks_close(core->marks, core->log);
-    core->marks = NULL; /* other cores of a simulation run meanwhile, and one may discard this one */
+    core->marks =
+        NULL; /* other cores of a simulation run meanwhile, and one may discard this one */
     wi_engine_close(&core->engine);
     wi_pool_close(&core->pool);
     wi_slab_destroy(&core->tasks);

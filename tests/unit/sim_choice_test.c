@@ -131,7 +131,7 @@ CASE(sim_choices_from_bytes_take_what_an_answer_needs_and_end_quietly)
     CHECK(wi_chance(&choices, WI_SIM_RING, 1)); /* however small the odds */
     CHECK_EQ(wi_choose(&choices, WI_SIM_DISK, 65536), 0x1234);
     CHECK_EQ(wi_choose(&choices, WI_SIM_DISK, 65536), 0);
-    CHECK(!wi_chance(&choices, WI_SIM_RING, WI_ODDS_PPM(900000)));
+    CHECK(!wi_chance(&choices, WI_SIM_RING, WI_ODDS_PPM(999999)));
 }
 
 /* ---- faults ---- */

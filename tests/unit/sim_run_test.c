@@ -336,15 +336,23 @@ CASE(sim_node_that_starts_again_at_once_has_ended_for_whoever_waited)
     CHECK_EQ(calm_world(crash_and_restart_at_once, NULL), 0);
 }
 
+static int wait_for_oneself(void *arg)
+{
+    (void)arg;
+    return weir_sim_wait(1);
+}
+
 static int crash_oneself(void *arg)
 {
     (void)arg;
     CHECK_EQ(weir_sim_crash(0), -EINVAL);
     CHECK_EQ(weir_sim_crash(1), -ESRCH);
+    CHECK_EQ(weir_sim_wait(0), -EDEADLK);
+    CHECK_EQ(weir_sim_wait(start("self", wait_for_oneself, NULL)), -EDEADLK);
     return 0;
 }
 
-CASE(sim_driver_does_not_crash)
+CASE(sim_nobody_crashes_or_waits_for_himself)
 {
     CHECK_EQ(calm_world(crash_oneself, NULL), 0);
 }
@@ -476,6 +484,24 @@ static int leave_at_once(void *arg)
 CASE(sim_node_that_was_started_at_the_very_end_is_stopped_too)
 {
     CHECK_EQ(calm_world(leave_at_once, NULL), 3);
+}
+
+/* The clock of the machine has nothing to say about which lines are written: 20 a second of the world. */
+static int misuse_often(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ(weir_sim_faults("nonsense"), -EINVAL);
+    CHECK_EQ(said("weir_sim_faults: "), 20);
+    CHECK_EQ(weir_sleep(WEIR_SEC), 0);
+    CHECK_EQ(weir_sim_faults("nonsense"), -EINVAL);
+    CHECK_EQ(said("weir_sim_faults: "), 21);
+    return 0;
+}
+
+CASE(sim_log_of_the_world_has_the_time_of_the_world)
+{
+    CHECK_EQ(calm_world(misuse_often, NULL), 0);
 }
 
 static int wait_for_a_server(void *arg)

@@ -146,15 +146,18 @@ int64_t wi_choose_between(struct wi_choices *choices, enum wi_sim_family family,
 }
 
 /* Recorded as 0 or 1. A byte of a fuzzer says yes in its upper part: however small the odds, 255
- * does, so that it can reach everything. */
+ * does, so that it can reach everything; however large, 0, which is also what follows the last one,
+ * does not. */
 static bool happens(struct wi_choices *choices, enum wi_sim_family family, wi_odds odds)
 {
     if (odds == WI_ODDS_ALWAYS)
         return true;
     if (choices->log != NULL)
         return keep(choices, family, from_log(choices, family) != 0) != 0;
-    if (choices->bytes != NULL)
-        return keep(choices, family, from_bytes(choices, 256) >= 255 - (odds >> 56)) != 0;
+    if (choices->bytes != NULL) {
+        uint64_t byte = from_bytes(choices, 256);
+        return keep(choices, family, byte > 0 && byte >= 255 - (odds >> 56)) != 0;
+    }
     return keep(choices, family, next(choices, family) < odds) != 0;
 }
 
