@@ -8,7 +8,7 @@
 function(weir_add_tests name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "SUFFIX;TIMEOUT" "SOURCES;ENV;LABELS")
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 60)
+    set(arg_TIMEOUT 180) # of a hang: a slow machine alone takes a minute for some under a sanitizer
   endif()
   set(prefix ${name})
   if(arg_SUFFIX)
