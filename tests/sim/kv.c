@@ -10,9 +10,11 @@
 #include "sim/kv_replica.h"
 #include "sim/scenario.h"
 
-enum { CLIENTS = 2, KEYS = 3, PUTS = 12, TROUBLES = 8 };
+enum { CLIENTS = 2, KEYS = 3, PUTS = 12, TROUBLES = 8, PUT_LOOKS = 2000 };
 
-#define PATIENCE (2 * WEIR_SEC) /* of a client: then it asks again */
+#define PUT_LOOK_NS (100 * WEIR_US)
+#define PUT_NS (uint64_t)(3 * WEIR_MS) /* a put takes about as long */
+#define PATIENCE (2 * WEIR_SEC)        /* of a client: then it asks again */
 #define RECOVERY (30 * WEIR_SEC)
 
 /* What clients may rely on: put by one client each, numbers that grow. */
@@ -22,6 +24,7 @@ struct promise {
 
 struct kv {
     struct promise promise[CLIENTS][KEYS];
+    uint64_t puts; /* begun, by all */
     int node[KV_REPLICAS];
 };
 
@@ -57,6 +60,7 @@ static void put(struct client *c, int key)
 {
     struct promise *promise = &c->kv->promise[c->index][key];
     uint64_t value = ++promise->asked;
+    c->kv->puts++;
     struct kv_message message = {.kind = KV_PUT, .key = key_of(c->index, key), .value = value};
     if (ask(c, &message) == 0) {
         promise->acked = value;
@@ -120,13 +124,27 @@ static int keep(void *arg)
     }
 }
 
+/* A moment at which an entry may be on its way to the disk: of all crashes those in which one tears are
+ * few enough. */
+static void await_put(const struct kv *kv)
+{
+    uint64_t puts = kv->puts;
+    for (int i = 0; i < PUT_LOOKS && kv->puts == puts; i++)
+        CHECK_EQ(weir_sleep(PUT_LOOK_NS), 0);
+    CHECK_EQ(weir_sleep((weir_ns)weir_random_below(PUT_NS)), 0);
+}
+
 static void make_trouble(const struct kv *kv)
 {
     int one = kv->node[weir_random_below(KV_REPLICAS)];
     int other = kv->node[weir_random_below(KV_REPLICAS)];
-    switch (weir_random_below(4)) {
+    switch (weir_random_below(5)) {
     case 0:
+        await_put(kv);
         (void)weir_sim_crash(one); /* it may be down */
+        break;
+    case 4:
+        (void)weir_sim_crash(one);
         break;
     case 1:
         CHECK_EQ(weir_sim_partition(one, WEIR_SIM_ALL), 0);
