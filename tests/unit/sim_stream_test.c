@@ -374,6 +374,28 @@ CASE(what_a_held_link_has_comes_when_it_is_released)
     finish();
 }
 
+/* Its sender has nothing to do but wait for the window, and nobody would tell it again. */
+CASE(a_window_that_opens_towards_a_held_link_is_heard_of_when_that_is_released)
+{
+    static char data[1 << 16];
+    size_t sent = 0, got = 0;
+    ssize_t rc;
+    begin(NULL);
+    for (; (rc = simnet_send(end[0], data, sizeof data)) > 0; simnet_pass(WEIR_MS))
+        sent += (size_t)rc;
+    while ((rc = simnet_recv(end[1], data, sizeof data, 0)) > 0)
+        got += (size_t)rc;
+    CHECK_LT(got, sent);
+    simnet_hold(0, 1, true);
+    simnet_pass(WEIR_SEC);
+    simnet_hold(0, 1, false);
+    for (int i = 0; i < 10 && got < sent; i++, simnet_pass(WEIR_MS))
+        while ((rc = simnet_recv(end[1], data, sizeof data, 0)) > 0)
+            got += (size_t)rc;
+    CHECK_EQ(got, sent);
+    finish();
+}
+
 /* ---- keeping alive: tcp(7) ---- */
 
 enum { IDLE = 10, INTERVAL = 5, COUNT = 3 };
@@ -511,3 +533,4 @@ CASE(what_left_a_node_before_its_crash_arrives)
     simnet_shut(end[0]);
     simnet_close();
 }
+

@@ -370,6 +370,7 @@ static void arrive(struct wi_sim_world *world, struct wi_sim_event *event)
         arrive_late(sock);
         return;
     case WI_SIM_HELD:
+        sock->blocked = false; /* the window is open, or is looked at anew */
         return;
     case WI_SIM_CLOGGED:
         wi_sim_event_set(world, event, until);
