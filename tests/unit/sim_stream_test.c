@@ -396,6 +396,23 @@ CASE(a_window_that_opens_towards_a_held_link_is_heard_of_when_that_is_released)
     finish();
 }
 
+CASE(a_sender_whose_bytes_came_in_the_end_does_not_give_up)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(0, 1, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    simnet_cut(1, 0, true); /* they come, and the word of it does not */
+    simnet_cut(0, 1, false);
+    simnet_pass(10 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[1], &byte, 1, 0), 1);
+    simnet_cut(1, 0, false);
+    simnet_pass(1000 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    finish();
+}
+
 /* ---- keeping alive: tcp(7) ---- */
 
 enum { IDLE = 10, INTERVAL = 5, COUNT = 3 };

@@ -254,6 +254,7 @@ static void acknowledge(struct wi_sim_sock *sock, uint32_t len)
     enum wi_sim_passage back = len == 0 || wi_sim_sock_is_over(sender)
                                    ? WI_SIM_PASSES
                                    : wi_sim_wire_look(sock->file.node, sender->file.node, &until);
+    sock->tries = 0;
     if (__builtin_expect(back == WI_SIM_LOST || back == WI_SIM_HELD, 0)) {
         sender->unacked += len;
         sock->heard = world->now;
@@ -261,7 +262,6 @@ static void acknowledge(struct wi_sim_sock *sock, uint32_t len)
             wi_sim_event_set(world, &sender->give_up, world->now + GIVE_UP);
         return;
     }
-    sock->tries = 0;
     sender->heard = sock->heard = world->now;
     if (sender->unacked == 0)
         wi_sim_event_clear(world, &sender->give_up);
