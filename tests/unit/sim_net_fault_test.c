@@ -288,3 +288,85 @@ CASE(a_seed_says_everything)
     CHECK_EQ(run_streams("swarm", 3, true), hash);
     CHECK_NE(run_streams("swarm", 4, true), hash);
 }
+
+/* ---- connections on links that come and go ---- */
+
+/* One of the things that may happen to a connection, its links and its ends. */
+static void stir(bool open[2])
+{
+    static char data[PART];
+    unsigned side = (unsigned)roll(2);
+    switch (roll(open[side] ? 9 : 4)) {
+    case 0:
+        simnet_cut(side, !side, roll(2));
+        return;
+    case 1:
+        simnet_hold(side, !side, roll(2));
+        return;
+    case 2:
+        simnet_pass((weir_ns)roll((size_t)WEIR_MS << roll(20)));
+        return;
+    case 3:
+        simnet_pass((weir_ns)roll((size_t)WEIR_MS));
+        return;
+    case 4:
+        (void)simnet_shutdown(end[side], (int)roll(3));
+        return;
+    case 5:
+        open[side] = roll(4) > 0;
+        if (!open[side] && roll(3) > 0)
+            simnet_shut(end[side]);
+        else if (!open[side])
+            wi_sim_node_crash(simnet_node(side));
+        return;
+    case 6:
+        (void)simnet_recv(end[side], data, 1 + roll(PART), 0);
+        return;
+    default:
+        (void)simnet_send(end[side], data, 1 + roll(PART));
+        return;
+    }
+}
+
+/* Whoever is left hears of the other one's end once there is a way, if he asks. */
+static void check_that_it_ends(struct simnet_fd last)
+{
+    static char data[PART];
+    ssize_t rc = 1;
+    for (int i = 0; i < 100 && rc != -EPIPE; i++, simnet_pass(10 * WEIR_SEC)) {
+        while (simnet_recv(last, data, sizeof data, 0) > 0)
+            continue;
+        rc = simnet_send(last, "x", 1);
+        if (rc == -ECONNRESET || rc == -ETIMEDOUT)
+            rc = -EPIPE;
+    }
+    CHECK_EQ(rc, -EPIPE);
+    simnet_shut(last);
+}
+
+CASE(connections_on_changing_links_come_to_an_end)
+{
+    for (uint64_t seed = 1; seed <= 2000; seed++) {
+        bool open[2] = {true, true};
+        dice = seed;
+        simnet_open(seed % 2 ? "calm" : "lossy reset=0.01", seed, 2);
+        simnet_world->faults.refuse = 0;
+        simnet_pair(0, 1, end);
+        for (int i = 0; i < 20 + (int)(seed % 100); i++)
+            stir(open);
+        for (unsigned side = 0; side < 2; side++) {
+            simnet_cut(side, !side, false);
+            simnet_hold(side, !side, false);
+            simnet_node(side)->down = false;
+        }
+        if (open[0])
+            simnet_shut(end[0]);
+        if (open[1])
+            check_that_it_ends(end[1]);
+        simnet_pass(2000 * WEIR_SEC);
+        CHECK(wi_list_empty(&simnet_node(0)->sockets));
+        CHECK(wi_list_empty(&simnet_node(1)->sockets));
+        CHECK_EQ(simnet_world->events, 0);
+        simnet_close();
+    }
+}

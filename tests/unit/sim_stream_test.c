@@ -521,6 +521,155 @@ CASE(an_accepted_connection_keeps_alive_as_its_listener_says)
     simnet_close();
 }
 
+/* ---- resets that are lost ---- */
+
+/* As close(2) with SO_LINGER of 0. */
+static void reset(struct simnet_fd fd)
+{
+    struct linger now = {.l_onoff = 1};
+    struct wi_ctl ctl = {
+        .what = WI_CTL_SETOPT, .a = SOL_SOCKET, .b = SO_LINGER, .mem = &now, .len = sizeof now};
+    CHECK_EQ(simnet_ctl(fd, ctl), 0);
+    simnet_shut(fd);
+}
+
+static void check_nothing_is_left(void)
+{
+    simnet_shut(end[0]);
+    simnet_pass(WEIR_SEC);
+    CHECK(wi_list_empty(&simnet_node(0)->sockets));
+    CHECK(wi_list_empty(&simnet_node(1)->sockets));
+    CHECK_EQ(simnet_world->events, 0);
+    simnet_close();
+}
+
+/* What nobody has acknowledged is sent again, and answered by another reset. */
+CASE(a_lost_reset_is_repeated_for_whoever_still_sends)
+{
+    char byte;
+    begin(NULL);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(10 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+CASE(a_lost_reset_is_repeated_for_whoever_heard_of_no_arrival)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(1, 0, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    reset(end[1]); /* with "x" */
+    simnet_pass(10 * WEIR_SEC);
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+/* The window is closed: what asks for it is answered likewise. */
+CASE(a_lost_reset_is_repeated_for_whoever_waits_for_a_window)
+{
+    static char data[1 << 16];
+    begin(NULL);
+    while (simnet_send(end[0], data, sizeof data) > 0)
+        simnet_pass(WEIR_MS);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(10 * WEIR_SEC);
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_send(end[0], data, 1), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+CASE(a_sender_gives_up_on_a_peer_whose_resets_are_lost)
+{
+    char byte;
+    begin(NULL);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(890 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_pass(20 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ETIMEDOUT);
+    check_nothing_is_left();
+}
+
+/* tcp(7) says nothing of it; RFC 9293, 3.10.7.3: only what was sent is answered. */
+CASE(a_lost_reset_stays_lost_for_whoever_has_sent_nothing)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(WEIR_SEC);
+    simnet_cut(1, 0, false);
+    simnet_pass(3000 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+/* Its last byte met the reset on the way, and nobody sends that again. */
+CASE(an_end_that_was_reset_does_not_give_up_as_well)
+{
+    char byte;
+    begin(NULL);
+    reset(end[1]);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_cut(0, 1, true);
+    simnet_pass(WEIR_MS);
+    simnet_cut(0, 1, false);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    simnet_pass(1000 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 0);
+    check_nothing_is_left();
+}
+
+/* Both have something under way that the other one will not hear of; one gives up first. */
+CASE(whoever_sends_to_an_end_that_gave_up_is_reset_in_the_end)
+{
+    static char data[1 << 16];
+    begin(NULL);
+    while (simnet_send(end[1], data, sizeof data) > 0) /* until the window is closed */
+        simnet_pass(WEIR_MS);
+    simnet_cut(0, 1, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(910 * WEIR_SEC);
+    CHECK_EQ(simnet_send(end[0], "x", 1), -ETIMEDOUT);
+    simnet_cut(0, 1, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_send(end[1], data, 1), -ECONNRESET);
+    simnet_shut(end[1]);
+    check_nothing_is_left();
+}
+
+CASE(what_a_crashed_node_had_not_acknowledged_is_sent_again)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(1, 0, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    wi_sim_node_crash(simnet_node(1));
+    simnet_node(1)->down = false;
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
 /* ---- crashes ---- */
 
 CASE(a_node_that_comes_back_answers_old_connections_with_a_reset)
