@@ -700,3 +700,18 @@ CASE(what_left_a_node_before_its_crash_arrives)
     simnet_close();
 }
 
+CASE(a_node_that_crashed_refuses_nobody)
+{
+    simnet_open("latency_ns_min=1000000 latency_ns_max=1000000", 1, 2);
+    struct simnet_fd listener = simnet_listener(1, AF_INET),
+                     fd = simnet_socket(0, AF_INET, SOCK_STREAM);
+    struct sockaddr_storage to = simnet_address(AF_INET, 1, simnet_port(listener));
+    CHECK_EQ(simnet_connect(fd, &to), -EINPROGRESS);
+    simnet_pass(1500 * WEIR_US); /* the answer is on its way */
+    wi_sim_node_crash(simnet_node(1));
+    simnet_pass(126 * WEIR_SEC);
+    CHECK_EQ(simnet_connect(fd, &to), -EAGAIN);
+    simnet_pass(2 * WEIR_SEC);
+    CHECK_EQ(simnet_connect(fd, &to), -ETIMEDOUT);
+    simnet_close();
+}

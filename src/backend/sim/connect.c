@@ -77,12 +77,13 @@ static void answer(struct wi_sim_sock *sock)
 /* The answer is back. */
 static void establish(struct wi_sim_sock *sock)
 {
-    struct wi_sim_sock *listener = listener_of(sock), *end;
-    if (listener == NULL) {
+    struct wi_sim_sock *listener = listener_of(sock), *end = NULL;
+    if (listener == NULL && !target_of(sock)->down) {
         fail(sock, ECONNREFUSED);
         return;
     }
-    end = wi_sim_listen_is_full(listener) ? NULL : wi_sim_listen_new(listener);
+    if (listener != NULL && !wi_sim_listen_is_full(listener))
+        end = wi_sim_listen_new(listener);
     if (end == NULL) {
         lost(sock);
         return;
