@@ -261,6 +261,21 @@ CASE(unix_datagrams_push_back_when_the_queue_is_full)
     simnet_close();
 }
 
+/* Its buffers are not the listener's, as TCP's are: unix_create1() of Linux. */
+CASE(an_accepted_unix_socket_has_options_of_its_own)
+{
+    simnet_open(NULL, 1, 1);
+    struct simnet_fd listener = simnet_socket(0, AF_UNIX, SOCK_STREAM),
+                     fd = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+    CHECK_EQ(simnet_set(listener, SOL_SOCKET, SO_SNDBUF, 10000), 0);
+    CHECK_EQ(simnet_bind_path(listener, "@l"), 0);
+    CHECK_EQ(simnet_listen(listener, 1), 0);
+    CHECK_EQ(simnet_connect_path(fd, "@l"), 0);
+    struct simnet_fd end = simnet_accept(listener);
+    CHECK_EQ(simnet_get(end, SOL_SOCKET, SO_SNDBUF), simnet_get(fd, SOL_SOCKET, SO_SNDBUF));
+    simnet_close();
+}
+
 /* ---- ports ---- */
 
 CASE(a_port_is_had_once)

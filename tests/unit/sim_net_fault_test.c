@@ -148,6 +148,25 @@ CASE(an_accept_fails_and_the_connection_stays_or_is_reset)
     }
 }
 
+/* connect(2) of a path that a socket listens at finds it, and accept(2) the connection: there is no
+ * way between them. Who is refused at a path takes it over. */
+CASE(a_unix_listener_refuses_and_aborts_nobody)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        simnet_open("refuse=1 accept_error=1", seed, 1);
+        struct simnet_fd listener = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+        struct simnet_fd fd = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+        CHECK_EQ(simnet_bind_path(listener, "@l"), 0);
+        CHECK_EQ(simnet_listen(listener, 1), 0);
+        CHECK_EQ(simnet_connect_path(fd, "@l"), 0);
+        int rc = simnet_accept(listener).fd;
+        CHECK(rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM);
+        simnet_world->faults.accept_error = 0;
+        CHECK_GE(simnet_accept(listener).fd, 0);
+        simnet_close();
+    }
+}
+
 CASE(a_socket_cannot_be_had)
 {
     struct wi_sim_file *file;

@@ -154,8 +154,6 @@ int wi_sim_unix_connect(struct wi_sim_sock *sock, const struct wi_req *req)
         return -EAGAIN;
     if (sock->state != WI_SIM_FRESH)
         return sock->state == WI_SIM_CONNECTED ? -EISCONN : -EINVAL;
-    if (wi_sim_fault(node->world, WI_SIM_NETWORK, node->world->faults.refuse))
-        return -ECONNREFUSED;
     struct wi_sim_sock *end = wi_sim_listen_new(listener);
     if (end == NULL)
         return -ENOMEM;
