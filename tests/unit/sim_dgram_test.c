@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "backend/sim/disk.h"
 #include "check.h"
@@ -258,6 +259,25 @@ CASE(unix_datagrams_push_back_when_the_queue_is_full)
     simnet_shut(b);
     CHECK_EQ(simnet_send(a, "x", 1), -ECONNREFUSED);
     CHECK_EQ(simnet_send(a, "x", 1), -ENOTCONN);
+    simnet_close();
+}
+
+/* unix(7), BUGS: the length that is told counts the terminator, for which there is no room. */
+CASE(a_path_may_fill_its_address)
+{
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    struct sockaddr_storage name;
+    simnet_open(NULL, 1, 1);
+    struct simnet_fd fd = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+    memset(sun.sun_path, 'x', sizeof sun.sun_path);
+    sun.sun_path[0] = '/';
+    CHECK_EQ(simnet_ctl(fd, (struct wi_ctl){.what = WI_CTL_BIND, .mem = &sun, .len = sizeof sun}),
+             0);
+    memset(&name, 1, sizeof name);
+    struct wi_ctl ctl = {.what = WI_CTL_LOCALNAME, .mem = &name, .len = sizeof name};
+    CHECK_EQ(simnet_ctl(fd, ctl), sizeof sun + 1);
+    CHECK_EQ(memcmp(&name, &sun, sizeof sun), 0);
+    CHECK_EQ(((char *)&name)[sizeof sun], 0);
     simnet_close();
 }
 

@@ -188,12 +188,13 @@ int wi_sim_path_read(struct wi_sim_path *out, const void *mem, uint32_t len)
 
 int wi_sim_path_write(const struct wi_sim_path *path, void *mem, uint32_t len)
 {
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    struct { /* a path that fills its address is terminated behind it; unix(7), BUGS */
+        struct sockaddr_un sun;
+        char terminator[2];
+    } name = {.sun = {.sun_family = AF_UNIX}};
     const size_t head = offsetof(struct sockaddr_un, sun_path);
-    memcpy(sun.sun_path, path->text, path->len);
-    size_t size = head + path->len + wi_sim_path_is_file(path);
-    memcpy(mem, &sun, size < len ? size : len);
-    return (int)size;
+    memcpy(name.sun.sun_path, path->text, path->len);
+    return write_name(&name, head + path->len + wi_sim_path_is_file(path), mem, len);
 }
 
 bool wi_sim_path_same(const struct wi_sim_path *a, const struct wi_sim_path *b)
