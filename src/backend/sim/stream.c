@@ -265,12 +265,13 @@ static void take_reset(struct wi_sim_sock *sock, uint32_t flags)
     die(sock, sock->fin ? EPIPE : ECONNRESET);
 }
 
-/* Nothing gets through: again later. A reset is not sent again, but what it has answered is. */
+/* Nothing gets through: again later. The reset of an end that is dead is not sent again, but what it has
+ * answered is; one in place of bytes comes again as those would. */
 static void arrive_late(struct wi_sim_sock *sock)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
     struct wi_sim_sock *sender = sock->peer;
-    if (wi_sim_pipe_resets(&sock->in) || sender->gone || sender->dead) {
+    if (sender->gone || sender->dead) {
         wi_sim_pipe_drop(&sock->in);
         if (sender->dead && sender->in.count > 0 && !wi_sim_event_is_set(&sender->arrival))
             come_again(sender);
