@@ -66,6 +66,14 @@ struct wi_sim_inet wi_sim_inet_loopback(int family)
     return inet;
 }
 
+void wi_sim_inet_aim(struct wi_sim_inet *to)
+{
+    uint16_t port = to->port;
+    if (wi_sim_inet_is_any(to))
+        *to = wi_sim_inet_loopback(wi_sim_inet_is_v4(to) ? AF_INET : AF_INET6);
+    to->port = port;
+}
+
 int wi_sim_inet_read(struct wi_sim_inet *out, int domain, const void *mem, uint32_t len)
 {
     struct sockaddr_in sin;

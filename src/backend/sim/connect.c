@@ -179,11 +179,7 @@ static int begin(struct wi_sim_sock *sock, const struct wi_req *req)
     int rc = wi_sim_inet_read(&to, sock->domain, req->mem, req->len);
     if (rc < 0)
         return rc;
-    if (wi_sim_inet_is_any(&to)) {
-        uint16_t port = to.port;
-        to = wi_sim_inet_loopback(wi_sim_inet_is_v4(&to) ? AF_INET : AF_INET6);
-        to.port = port;
-    }
+    wi_sim_inet_aim(&to);
     rc = wi_sim_inet_route(&to, node);
     if (rc < 0 || (sock->options.v6_only && wi_sim_inet_is_v4(&to)))
         return -ENETUNREACH;

@@ -204,12 +204,10 @@ static int read_target(struct wi_sim_sock *sock, const struct wi_req *req, struc
         return sock->state == WI_SIM_CONNECTED ? 0 : -EDESTADDRREQ;
     }
     int rc = wi_sim_inet_read(to, sock->domain, message->msg_name, message->msg_namelen);
-    if (rc == 0 && wi_sim_inet_is_any(to)) {
-        uint16_t port = to->port;
-        *to = wi_sim_inet_loopback(wi_sim_inet_is_v4(to) ? AF_INET : AF_INET6);
-        to->port = port;
-    }
-    return rc < 0 ? rc : to->port == 0 ? -EINVAL : 0;
+    if (rc < 0)
+        return rc;
+    wi_sim_inet_aim(to);
+    return to->port == 0 ? -EINVAL : 0;
 }
 
 static ssize_t udp_send(struct wi_sim_sock *sock, const struct wi_req *req)
@@ -385,11 +383,7 @@ static int dgram_connect(struct wi_sim_sock *sock, const struct wi_req *req)
     int rc = wi_sim_inet_read(&to, sock->domain, req->mem, req->len);
     if (rc < 0)
         return rc;
-    if (wi_sim_inet_is_any(&to)) {
-        uint16_t port = to.port;
-        to = wi_sim_inet_loopback(wi_sim_inet_is_v4(&to) ? AF_INET : AF_INET6);
-        to.port = port;
-    }
+    wi_sim_inet_aim(&to);
     rc = wi_sim_inet_route(&to, sock->file.node);
     if (rc < 0)
         return rc;
