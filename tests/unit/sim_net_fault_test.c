@@ -5,6 +5,7 @@
 #endif
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -332,7 +333,7 @@ static void stir(bool open[2])
 {
     static char data[PART];
     unsigned side = (unsigned)roll(2);
-    switch (roll(open[side] ? 9 : 4)) {
+    switch (roll(open[side] ? 10 : 4)) {
     case 0:
         simnet_cut(side, !side, roll(2));
         return;
@@ -357,6 +358,10 @@ static void stir(bool open[2])
         return;
     case 6:
         (void)simnet_recv(end[side], data, 1 + roll(PART), 0);
+        return;
+    case 7:
+        (void)simnet_set(end[side], IPPROTO_TCP, TCP_KEEPIDLE, 1 + (int)roll(300));
+        (void)simnet_set(end[side], SOL_SOCKET, SO_KEEPALIVE, (int)roll(2));
         return;
     default:
         (void)simnet_send(end[side], data, 1 + roll(PART));

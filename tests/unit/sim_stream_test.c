@@ -637,6 +637,21 @@ CASE(an_end_that_was_reset_does_not_give_up_as_well)
     check_nothing_is_left();
 }
 
+/* Behind two goodbyes nothing can come, and nobody is asked whether he is there. */
+CASE(a_reset_behind_both_ends_of_a_stream_ends_its_probes)
+{
+    char byte;
+    begin(NULL);
+    keep_alive(end[0]);
+    CHECK_EQ(simnet_shutdown(end[0], SHUT_WR), 0);
+    simnet_pass(WEIR_MS);
+    CHECK_EQ(simnet_shutdown(end[1], SHUT_WR), 0);
+    reset(end[1]);
+    simnet_pass((IDLE + 1) * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 0);
+    check_nothing_is_left();
+}
+
 /* Both have something under way that the other one will not hear of; one gives up first. */
 CASE(whoever_sends_to_an_end_that_gave_up_is_reset_in_the_end)
 {

@@ -212,12 +212,17 @@ static void forget_unsent(struct wi_sim_sock *sender)
     }
 }
 
+/* It waits for no word of its peer any more. */
+static void expect_nothing(struct wi_sim_sock *sock)
+{
+    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->give_up);
+    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->keepalive);
+}
+
 /* The connection is over at this end: what has arrived can be read, then the error comes. */
 static void die(struct wi_sim_sock *sock, int error)
 {
-    struct wi_sim_world *world = wi_sim_sock_world(sock);
-    wi_sim_event_clear(world, &sock->give_up);
-    wi_sim_event_clear(world, &sock->keepalive);
+    expect_nothing(sock);
     forget_unsent(sock);
     leave_unanswered(sock);
     if (!sock->dead && !sock->gone) {
@@ -254,7 +259,7 @@ static void take_reset(struct wi_sim_sock *sock, uint32_t flags)
     if (is_finished(sock)) {
         sock->dead = true;
         wi_sim_pipe_drop(&sock->in);
-        wi_sim_event_clear(wi_sim_sock_world(sock), &sock->give_up);
+        expect_nothing(sock);
         forget_unsent(sock);
         wi_sim_sock_settle(sock);
         return;
@@ -638,10 +643,8 @@ static void stream_release(struct wi_sim_file *file)
 /* Its memory is gone, and what only it had. What flies to it will not be answered, or with a reset. */
 void wi_sim_stream_crash(struct wi_sim_sock *sock)
 {
-    struct wi_sim_world *world = wi_sim_sock_world(sock);
-    wi_sim_event_clear(world, &sock->syn);
-    wi_sim_event_clear(world, &sock->give_up);
-    wi_sim_event_clear(world, &sock->keepalive);
+    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->syn);
+    expect_nothing(sock);
     if (sock->peer == NULL)
         return;
     forget_unsent(sock);
