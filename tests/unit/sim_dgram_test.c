@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "backend/sim/disk.h"
 #include "check.h"
@@ -171,6 +172,22 @@ CASE(a_cut_link_loses_datagrams_and_a_held_one_keeps_them)
     simnet_close();
 }
 
+CASE(a_closed_socket_has_no_port_though_its_datagrams_are_under_way)
+{
+    char byte;
+    simnet_open(NULL, 1, 2);
+    struct simnet_fd a = udp(0), b = udp(1), c = simnet_socket(0, AF_INET, SOCK_DGRAM);
+    struct sockaddr_storage name = simnet_address(AF_INET, -2, simnet_port(a));
+    simnet_hold(0, 1, true);
+    CHECK_EQ(send_to(a, "x", b), 1);
+    simnet_shut(a);
+    CHECK_EQ(simnet_bind(c, &name), 0);
+    simnet_hold(0, 1, false);
+    simnet_pass(WEIR_SEC);
+    CHECK_EQ(simnet_recv(b, &byte, 1, 0), 1);
+    simnet_close();
+}
+
 /* ---- unix ---- */
 
 CASE(a_unix_stream_has_no_latency)
@@ -258,6 +275,87 @@ CASE(unix_datagrams_push_back_when_the_queue_is_full)
     simnet_shut(b);
     CHECK_EQ(simnet_send(a, "x", 1), -ECONNREFUSED);
     CHECK_EQ(simnet_send(a, "x", 1), -ENOTCONN);
+    simnet_close();
+}
+
+/* connect(2) has looked the path up: what becomes of it is nothing to the connection. */
+CASE(a_connected_unix_datagram_socket_keeps_its_peer_when_the_path_is_unlinked)
+{
+    char byte;
+    simnet_open(NULL, 1, 1);
+    struct simnet_fd a = simnet_socket(0, AF_UNIX, SOCK_DGRAM);
+    struct simnet_fd b = simnet_socket(0, AF_UNIX, SOCK_DGRAM);
+    struct simnet_fd c = simnet_socket(0, AF_UNIX, SOCK_DGRAM);
+    CHECK_EQ(simnet_bind_path(b, "/b"), 0);
+    CHECK_EQ(simnet_connect_path(a, "/b"), 0);
+    CHECK_EQ(wi_sim_disk_unlink(simnet_node(0)->disk, "/b", false), 0);
+    CHECK_EQ(simnet_bind_path(c, "/b"), 0);
+    CHECK_EQ(simnet_send(a, "x", 1), 1);
+    CHECK_EQ(simnet_recv(b, &byte, 1, 0), 1);
+    CHECK_EQ(simnet_recv(c, &byte, 1, 0), -EAGAIN);
+    simnet_close();
+}
+
+CASE(shutting_down_what_is_not_connected_is_an_error_and_works)
+{
+    char byte;
+    simnet_open(NULL, 1, 1);
+    struct simnet_fd a = udp(0), un = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+    CHECK_EQ(simnet_shutdown(a, SHUT_RDWR), -ENOTCONN);
+    CHECK_EQ(simnet_poll(a), POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
+    CHECK_EQ(send_to(a, "x", a), -EPIPE);
+    CHECK_EQ(simnet_shutdown(un, SHUT_RDWR), 0);
+    CHECK_EQ(simnet_recv(un, &byte, 1, 0), -EINVAL);
+    CHECK_EQ(simnet_send(un, "x", 1), -ENOTCONN);
+    simnet_close();
+}
+
+CASE(a_unix_datagram_may_take_a_whole_send_buffer)
+{
+    static char data[1 << 18];
+    simnet_open(NULL, 1, 1);
+    struct simnet_fd a = simnet_socket(0, AF_UNIX, SOCK_DGRAM);
+    struct simnet_fd b = simnet_socket(0, AF_UNIX, SOCK_DGRAM);
+    CHECK_EQ(simnet_bind_path(b, "@b"), 0);
+    CHECK_EQ(simnet_connect_path(a, "@b"), 0);
+    size_t most = (size_t)simnet_get(a, SOL_SOCKET, SO_SNDBUF) - 32;
+    CHECK_EQ(simnet_send(a, data, most + 1), -EMSGSIZE);
+    CHECK_EQ(simnet_send(a, data, most), (ssize_t)most);
+    CHECK_EQ(simnet_recv(b, data, sizeof data, 0), (ssize_t)most);
+    simnet_close();
+}
+
+/* unix(7), BUGS: the length that is told counts the terminator, for which there is no room. */
+CASE(a_path_may_fill_its_address)
+{
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    struct sockaddr_storage name;
+    simnet_open(NULL, 1, 1);
+    struct simnet_fd fd = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+    memset(sun.sun_path, 'x', sizeof sun.sun_path);
+    sun.sun_path[0] = '/';
+    CHECK_EQ(simnet_ctl(fd, (struct wi_ctl){.what = WI_CTL_BIND, .mem = &sun, .len = sizeof sun}),
+             0);
+    memset(&name, 1, sizeof name);
+    struct wi_ctl ctl = {.what = WI_CTL_LOCALNAME, .mem = &name, .len = sizeof name};
+    CHECK_EQ(simnet_ctl(fd, ctl), sizeof sun + 1);
+    CHECK_EQ(memcmp(&name, &sun, sizeof sun), 0);
+    CHECK_EQ(((char *)&name)[sizeof sun], 0);
+    simnet_close();
+}
+
+/* Its buffers are not the listener's, as TCP's are: unix_create1() of Linux. */
+CASE(an_accepted_unix_socket_has_options_of_its_own)
+{
+    simnet_open(NULL, 1, 1);
+    struct simnet_fd listener = simnet_socket(0, AF_UNIX, SOCK_STREAM),
+                     fd = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+    CHECK_EQ(simnet_set(listener, SOL_SOCKET, SO_SNDBUF, 10000), 0);
+    CHECK_EQ(simnet_bind_path(listener, "@l"), 0);
+    CHECK_EQ(simnet_listen(listener, 1), 0);
+    CHECK_EQ(simnet_connect_path(fd, "@l"), 0);
+    struct simnet_fd end = simnet_accept(listener);
+    CHECK_EQ(simnet_get(end, SOL_SOCKET, SO_SNDBUF), simnet_get(fd, SOL_SOCKET, SO_SNDBUF));
     simnet_close();
 }
 

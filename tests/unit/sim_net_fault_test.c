@@ -5,6 +5,7 @@
 #endif
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,6 +105,23 @@ CASE(a_reset_ends_both_sides)
     finish();
 }
 
+/* Nothing is heard of the bytes behind the missing ones, even if the link was cut meanwhile. */
+CASE(a_reset_that_is_lost_leaves_no_hole)
+{
+    char byte;
+    begin("reset=1");
+    simnet_cut(0, 1, true);
+    CHECK_EQ(simnet_send(end[0], "a", 1), 1);
+    simnet_world->faults.reset = 0;
+    simnet_pass(WEIR_SEC);
+    simnet_cut(0, 1, false);
+    CHECK_EQ(simnet_send(end[0], "b", 1), 1);
+    simnet_pass(10 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[1], &byte, 1, 0), -ECONNRESET);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    finish();
+}
+
 CASE(a_clogged_link_stands_still_and_goes_on)
 {
     char byte;
@@ -144,6 +162,25 @@ CASE(an_accept_fails_and_the_connection_stays_or_is_reset)
         int fine = simnet_accept(listener).fd;
         CHECK_EQ(fine < 0, rc == -ECONNABORTED);
         CHECK_EQ(simnet_get(fd, SOL_SOCKET, SO_ERROR), rc == -ECONNABORTED ? ECONNRESET : 0);
+        simnet_close();
+    }
+}
+
+/* connect(2) of a path that a socket listens at finds it, and accept(2) the connection: there is no
+ * way between them. Who is refused at a path takes it over. */
+CASE(a_unix_listener_refuses_and_aborts_nobody)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        simnet_open("refuse=1 accept_error=1", seed, 1);
+        struct simnet_fd listener = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+        struct simnet_fd fd = simnet_socket(0, AF_UNIX, SOCK_STREAM);
+        CHECK_EQ(simnet_bind_path(listener, "@l"), 0);
+        CHECK_EQ(simnet_listen(listener, 1), 0);
+        CHECK_EQ(simnet_connect_path(fd, "@l"), 0);
+        int rc = simnet_accept(listener).fd;
+        CHECK(rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM);
+        simnet_world->faults.accept_error = 0;
+        CHECK_GE(simnet_accept(listener).fd, 0);
         simnet_close();
     }
 }
@@ -287,4 +324,94 @@ CASE(a_seed_says_everything)
     uint64_t hash = run_streams("swarm", 3, true);
     CHECK_EQ(run_streams("swarm", 3, true), hash);
     CHECK_NE(run_streams("swarm", 4, true), hash);
+}
+
+/* ---- connections on links that come and go ---- */
+
+/* One of the things that may happen to a connection, its links and its ends. */
+static void stir(bool open[2])
+{
+    static char data[PART];
+    unsigned side = (unsigned)roll(2);
+    switch (roll(open[side] ? 10 : 4)) {
+    case 0:
+        simnet_cut(side, !side, roll(2));
+        return;
+    case 1:
+        simnet_hold(side, !side, roll(2));
+        return;
+    case 2:
+        simnet_pass((weir_ns)roll((size_t)WEIR_MS << roll(20)));
+        return;
+    case 3:
+        simnet_pass((weir_ns)roll((size_t)WEIR_MS));
+        return;
+    case 4:
+        (void)simnet_shutdown(end[side], (int)roll(3));
+        return;
+    case 5:
+        open[side] = roll(4) > 0;
+        if (!open[side] && roll(3) > 0)
+            simnet_shut(end[side]);
+        else if (!open[side])
+            wi_sim_node_crash(simnet_node(side));
+        return;
+    case 6:
+        (void)simnet_recv(end[side], data, 1 + roll(PART), 0);
+        return;
+    case 7:
+        (void)simnet_set(end[side], IPPROTO_TCP, TCP_KEEPIDLE, 1 + (int)roll(300));
+        (void)simnet_set(end[side], SOL_SOCKET, SO_KEEPALIVE, (int)roll(2));
+        return;
+    default:
+        (void)simnet_send(end[side], data, 1 + roll(PART));
+        return;
+    }
+}
+
+/* Whoever has sent something to an end that is closed hears of that once there is a way. */
+static void check_that_it_ends(struct simnet_fd last)
+{
+    static char data[PART];
+    ssize_t rc;
+    simnet_pass(1000 * WEIR_SEC);
+    while ((rc = simnet_recv(last, data, sizeof data, 0)) > 0)
+        continue;
+    CHECK_NE(rc, -EAGAIN);
+}
+
+static void open_links(void)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        simnet_cut(side, !side, false);
+        simnet_hold(side, !side, false);
+        simnet_node(side)->down = false;
+    }
+}
+
+CASE(connections_on_changing_links_come_to_an_end)
+{
+    for (uint64_t seed = 1; seed <= 2000; seed++) {
+        bool open[2] = {true, true}, asks[2];
+        dice = seed;
+        simnet_open(seed % 2 ? "calm" : "lossy reset=0.01", seed, 2);
+        simnet_world->faults.refuse = 0;
+        simnet_pair(0, 1, end);
+        for (int i = 0; i < 20 + (int)(seed % 100); i++)
+            stir(open);
+        for (unsigned side = 0; side < 2; side++)
+            asks[side] = open[side] && simnet_send(end[side], "x", 1) == 1;
+        open_links();
+        for (unsigned side = 0; side < 2; side++)
+            if (asks[side] && !open[!side])
+                check_that_it_ends(end[side]);
+        for (unsigned side = 0; side < 2; side++)
+            if (open[side])
+                simnet_shut(end[side]);
+        simnet_pass(2000 * WEIR_SEC);
+        CHECK(wi_list_empty(&simnet_node(0)->sockets));
+        CHECK(wi_list_empty(&simnet_node(1)->sockets));
+        CHECK_EQ(simnet_world->events, 0);
+        simnet_close();
+    }
 }

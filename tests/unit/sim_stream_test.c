@@ -374,6 +374,45 @@ CASE(what_a_held_link_has_comes_when_it_is_released)
     finish();
 }
 
+/* Its sender has nothing to do but wait for the window, and nobody would tell it again. */
+CASE(a_window_that_opens_towards_a_held_link_is_heard_of_when_that_is_released)
+{
+    static char data[1 << 16];
+    size_t sent = 0, got = 0;
+    ssize_t rc;
+    begin(NULL);
+    for (; (rc = simnet_send(end[0], data, sizeof data)) > 0; simnet_pass(WEIR_MS))
+        sent += (size_t)rc;
+    while ((rc = simnet_recv(end[1], data, sizeof data, 0)) > 0)
+        got += (size_t)rc;
+    CHECK_LT(got, sent);
+    simnet_hold(0, 1, true);
+    simnet_pass(WEIR_SEC);
+    simnet_hold(0, 1, false);
+    for (int i = 0; i < 10 && got < sent; i++, simnet_pass(WEIR_MS))
+        while ((rc = simnet_recv(end[1], data, sizeof data, 0)) > 0)
+            got += (size_t)rc;
+    CHECK_EQ(got, sent);
+    finish();
+}
+
+CASE(a_sender_whose_bytes_came_in_the_end_does_not_give_up)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(0, 1, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    simnet_cut(1, 0, true); /* they come, and the word of it does not */
+    simnet_cut(0, 1, false);
+    simnet_pass(10 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[1], &byte, 1, 0), 1);
+    simnet_cut(1, 0, false);
+    simnet_pass(1000 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    finish();
+}
+
 /* ---- keeping alive: tcp(7) ---- */
 
 enum { IDLE = 10, INTERVAL = 5, COUNT = 3 };
@@ -482,6 +521,170 @@ CASE(an_accepted_connection_keeps_alive_as_its_listener_says)
     simnet_close();
 }
 
+/* ---- resets that are lost ---- */
+
+/* As close(2) with SO_LINGER of 0. */
+static void reset(struct simnet_fd fd)
+{
+    struct linger now = {.l_onoff = 1};
+    struct wi_ctl ctl = {
+        .what = WI_CTL_SETOPT, .a = SOL_SOCKET, .b = SO_LINGER, .mem = &now, .len = sizeof now};
+    CHECK_EQ(simnet_ctl(fd, ctl), 0);
+    simnet_shut(fd);
+}
+
+static void check_nothing_is_left(void)
+{
+    simnet_shut(end[0]);
+    simnet_pass(WEIR_SEC);
+    CHECK(wi_list_empty(&simnet_node(0)->sockets));
+    CHECK(wi_list_empty(&simnet_node(1)->sockets));
+    CHECK_EQ(simnet_world->events, 0);
+    simnet_close();
+}
+
+/* What nobody has acknowledged is sent again, and answered by another reset. */
+CASE(a_lost_reset_is_repeated_for_whoever_still_sends)
+{
+    char byte;
+    begin(NULL);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(10 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+CASE(a_lost_reset_is_repeated_for_whoever_heard_of_no_arrival)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(1, 0, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    reset(end[1]); /* with "x" */
+    simnet_pass(10 * WEIR_SEC);
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+/* The window is closed: what asks for it is answered likewise. */
+CASE(a_lost_reset_is_repeated_for_whoever_waits_for_a_window)
+{
+    static char data[1 << 16];
+    begin(NULL);
+    while (simnet_send(end[0], data, sizeof data) > 0)
+        simnet_pass(WEIR_MS);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(10 * WEIR_SEC);
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_send(end[0], data, 1), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+CASE(a_sender_gives_up_on_a_peer_whose_resets_are_lost)
+{
+    char byte;
+    begin(NULL);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(890 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_pass(20 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ETIMEDOUT);
+    check_nothing_is_left();
+}
+
+/* tcp(7) says nothing of it; RFC 9293, 3.10.7.3: only what was sent is answered. */
+CASE(a_lost_reset_stays_lost_for_whoever_has_sent_nothing)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(1, 0, true);
+    reset(end[1]);
+    simnet_pass(WEIR_SEC);
+    simnet_cut(1, 0, false);
+    simnet_pass(3000 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
+/* Its last byte met the reset on the way, and nobody sends that again. */
+CASE(an_end_that_was_reset_does_not_give_up_as_well)
+{
+    char byte;
+    begin(NULL);
+    reset(end[1]);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_cut(0, 1, true);
+    simnet_pass(WEIR_MS);
+    simnet_cut(0, 1, false);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    simnet_pass(1000 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 0);
+    check_nothing_is_left();
+}
+
+/* Behind two goodbyes nothing can come, and nobody is asked whether he is there. */
+CASE(a_reset_behind_both_ends_of_a_stream_ends_its_probes)
+{
+    char byte;
+    begin(NULL);
+    keep_alive(end[0]);
+    CHECK_EQ(simnet_shutdown(end[0], SHUT_WR), 0);
+    simnet_pass(WEIR_MS);
+    CHECK_EQ(simnet_shutdown(end[1], SHUT_WR), 0);
+    reset(end[1]);
+    simnet_pass((IDLE + 1) * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 0);
+    check_nothing_is_left();
+}
+
+/* Both have something under way that the other one will not hear of; one gives up first. */
+CASE(whoever_sends_to_an_end_that_gave_up_is_reset_in_the_end)
+{
+    static char data[1 << 16];
+    begin(NULL);
+    while (simnet_send(end[1], data, sizeof data) > 0) /* until the window is closed */
+        simnet_pass(WEIR_MS);
+    simnet_cut(0, 1, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(910 * WEIR_SEC);
+    CHECK_EQ(simnet_send(end[0], "x", 1), -ETIMEDOUT);
+    simnet_cut(0, 1, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_send(end[1], data, 1), -ECONNRESET);
+    simnet_shut(end[1]);
+    check_nothing_is_left();
+}
+
+CASE(what_a_crashed_node_had_not_acknowledged_is_sent_again)
+{
+    char byte;
+    begin(NULL);
+    simnet_cut(1, 0, true);
+    CHECK_EQ(simnet_send(end[0], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    wi_sim_node_crash(simnet_node(1));
+    simnet_node(1)->down = false;
+    simnet_cut(1, 0, false);
+    simnet_pass(120 * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ECONNRESET);
+    check_nothing_is_left();
+}
+
 /* ---- crashes ---- */
 
 CASE(a_node_that_comes_back_answers_old_connections_with_a_reset)
@@ -509,5 +712,21 @@ CASE(what_left_a_node_before_its_crash_arrives)
     CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 1);
     CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
     simnet_shut(end[0]);
+    simnet_close();
+}
+
+CASE(a_node_that_crashed_refuses_nobody)
+{
+    simnet_open("latency_ns_min=1000000 latency_ns_max=1000000", 1, 2);
+    struct simnet_fd listener = simnet_listener(1, AF_INET),
+                     fd = simnet_socket(0, AF_INET, SOCK_STREAM);
+    struct sockaddr_storage to = simnet_address(AF_INET, 1, simnet_port(listener));
+    CHECK_EQ(simnet_connect(fd, &to), -EINPROGRESS);
+    simnet_pass(1500 * WEIR_US); /* the answer is on its way */
+    wi_sim_node_crash(simnet_node(1));
+    simnet_pass(126 * WEIR_SEC);
+    CHECK_EQ(simnet_connect(fd, &to), -EAGAIN);
+    simnet_pass(2 * WEIR_SEC);
+    CHECK_EQ(simnet_connect(fd, &to), -ETIMEDOUT);
     simnet_close();
 }

@@ -66,6 +66,14 @@ struct wi_sim_inet wi_sim_inet_loopback(int family)
     return inet;
 }
 
+void wi_sim_inet_aim(struct wi_sim_inet *to)
+{
+    uint16_t port = to->port;
+    if (wi_sim_inet_is_any(to))
+        *to = wi_sim_inet_loopback(wi_sim_inet_is_v4(to) ? AF_INET : AF_INET6);
+    to->port = port;
+}
+
 int wi_sim_inet_read(struct wi_sim_inet *out, int domain, const void *mem, uint32_t len)
 {
     struct sockaddr_in sin;
@@ -188,12 +196,13 @@ int wi_sim_path_read(struct wi_sim_path *out, const void *mem, uint32_t len)
 
 int wi_sim_path_write(const struct wi_sim_path *path, void *mem, uint32_t len)
 {
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    struct { /* a path that fills its address is terminated behind it; unix(7), BUGS */
+        struct sockaddr_un sun;
+        char terminator[2];
+    } name = {.sun = {.sun_family = AF_UNIX}};
     const size_t head = offsetof(struct sockaddr_un, sun_path);
-    memcpy(sun.sun_path, path->text, path->len);
-    size_t size = head + path->len + wi_sim_path_is_file(path);
-    memcpy(mem, &sun, size < len ? size : len);
-    return (int)size;
+    memcpy(name.sun.sun_path, path->text, path->len);
+    return write_name(&name, head + path->len + wi_sim_path_is_file(path), mem, len);
 }
 
 bool wi_sim_path_same(const struct wi_sim_path *a, const struct wi_sim_path *b)

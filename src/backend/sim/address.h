@@ -48,6 +48,9 @@ bool wi_sim_inet_is_of(const struct wi_sim_inet *inet, const struct wi_sim_node 
 /* The node that a host leads to from here, by its index; -ENETUNREACH. */
 int wi_sim_inet_route(const struct wi_sim_inet *inet, const struct wi_sim_node *from);
 
+/* What it is as a target: "any" is the caller's own loopback. */
+void wi_sim_inet_aim(struct wi_sim_inet *to);
+
 /* The host that speaks when `to` is spoken to. */
 struct wi_sim_inet wi_sim_inet_source(const struct wi_sim_inet *to, const struct wi_sim_node *from);
 

@@ -77,12 +77,13 @@ static void answer(struct wi_sim_sock *sock)
 /* The answer is back. */
 static void establish(struct wi_sim_sock *sock)
 {
-    struct wi_sim_sock *listener = listener_of(sock), *end;
-    if (listener == NULL) {
+    struct wi_sim_sock *listener = listener_of(sock), *end = NULL;
+    if (listener == NULL && !target_of(sock)->down) {
         fail(sock, ECONNREFUSED);
         return;
     }
-    end = wi_sim_listen_is_full(listener) ? NULL : wi_sim_listen_new(listener);
+    if (listener != NULL && !wi_sim_listen_is_full(listener))
+        end = wi_sim_listen_new(listener);
     if (end == NULL) {
         lost(sock);
         return;
@@ -178,11 +179,7 @@ static int begin(struct wi_sim_sock *sock, const struct wi_req *req)
     int rc = wi_sim_inet_read(&to, sock->domain, req->mem, req->len);
     if (rc < 0)
         return rc;
-    if (wi_sim_inet_is_any(&to)) {
-        uint16_t port = to.port;
-        to = wi_sim_inet_loopback(wi_sim_inet_is_v4(&to) ? AF_INET : AF_INET6);
-        to.port = port;
-    }
+    wi_sim_inet_aim(&to);
     rc = wi_sim_inet_route(&to, node);
     if (rc < 0 || (sock->options.v6_only && wi_sim_inet_is_v4(&to)))
         return -ENETUNREACH;

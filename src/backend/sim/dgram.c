@@ -25,6 +25,7 @@ enum {
     ALL_EVENTS = POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP,
     UDP_BYTES_MAX = 65507,
     UNIX_QUEUE_MAX = 10, /* net.unix.max_dgram_qlen */
+    UNIX_OVERHEAD = 32,  /* of a send buffer, of which one datagram may take the rest: unix(7) */
     OVERHEAD = 256       /* what a datagram takes of a receive buffer besides its bytes */
 };
 
@@ -203,12 +204,10 @@ static int read_target(struct wi_sim_sock *sock, const struct wi_req *req, struc
         return sock->state == WI_SIM_CONNECTED ? 0 : -EDESTADDRREQ;
     }
     int rc = wi_sim_inet_read(to, sock->domain, message->msg_name, message->msg_namelen);
-    if (rc == 0 && wi_sim_inet_is_any(to)) {
-        uint16_t port = to->port;
-        *to = wi_sim_inet_loopback(wi_sim_inet_is_v4(to) ? AF_INET : AF_INET6);
-        to->port = port;
-    }
-    return rc < 0 ? rc : to->port == 0 ? -EINVAL : 0;
+    if (rc < 0)
+        return rc;
+    wi_sim_inet_aim(to);
+    return to->port == 0 ? -EINVAL : 0;
 }
 
 static ssize_t udp_send(struct wi_sim_sock *sock, const struct wi_req *req)
@@ -258,18 +257,19 @@ static int find_target(struct wi_sim_sock *sock, const struct wi_req *req, struc
 {
     const struct msghdr *message = req->opcode == WI_OP_SENDMSG ? req->mem : NULL;
     struct wi_sim_node *node = sock->file.node;
-    struct wi_sim_path path = sock->remote_path;
-    bool by_name = message != NULL && message->msg_name != NULL;
-    int rc = by_name ? wi_sim_path_read(&path, message->msg_name, message->msg_namelen) : 0;
+    struct wi_sim_path path;
+    if (message == NULL || message->msg_name == NULL) {
+        if (sock->state != WI_SIM_CONNECTED)
+            return -ENOTCONN;
+        *out = wi_sim_unix_numbered(node, sock->peer_number);
+        if (*out == NULL)
+            sock->state = WI_SIM_FRESH;
+        return *out != NULL ? 0 : -ECONNREFUSED;
+    }
+    int rc = wi_sim_path_read(&path, message->msg_name, message->msg_namelen);
     if (rc < 0)
         return rc;
-    if (!by_name && sock->state != WI_SIM_CONNECTED)
-        return -ENOTCONN;
     *out = wi_sim_unix_find(node, &path);
-    if (!by_name && (*out == NULL || (*out)->number != sock->peer_number)) {
-        sock->state = WI_SIM_FRESH;
-        return -ECONNREFUSED;
-    }
     if (*out == NULL)
         return wi_sim_unix_nobody(node, &path);
     return (*out)->type == SOCK_DGRAM ? 0 : -EPROTOTYPE;
@@ -282,7 +282,7 @@ static ssize_t unix_send(struct wi_sim_sock *sock, const struct wi_req *req)
     if (sock->wr_shut)
         return -EPIPE;
     wi_sim_gather_init(&gather, req);
-    if (gather.len > wi_sim_buf_bytes(sock->options.send_buf))
+    if (gather.len > sock->options.send_buf - UNIX_OVERHEAD)
         return -EMSGSIZE;
     int rc = find_target(sock, req, &to);
     if (rc < 0)
@@ -383,11 +383,7 @@ static int dgram_connect(struct wi_sim_sock *sock, const struct wi_req *req)
     int rc = wi_sim_inet_read(&to, sock->domain, req->mem, req->len);
     if (rc < 0)
         return rc;
-    if (wi_sim_inet_is_any(&to)) {
-        uint16_t port = to.port;
-        to = wi_sim_inet_loopback(wi_sim_inet_is_v4(&to) ? AF_INET : AF_INET6);
-        to.port = port;
-    }
+    wi_sim_inet_aim(&to);
     rc = wi_sim_inet_route(&to, sock->file.node);
     if (rc < 0)
         return rc;
@@ -406,8 +402,8 @@ static bool is_writable(struct wi_sim_sock *sock)
 {
     if (sock->domain != AF_UNIX || sock->state != WI_SIM_CONNECTED)
         return true;
-    const struct wi_sim_sock *to = wi_sim_unix_find(sock->file.node, &sock->remote_path);
-    return to == NULL || to->number != sock->peer_number || !is_full(to);
+    const struct wi_sim_sock *to = wi_sim_unix_numbered(sock->file.node, sock->peer_number);
+    return to == NULL || !is_full(to);
 }
 
 /* As datagram_poll of the kernel. */
@@ -433,12 +429,11 @@ static uint32_t dgram_state(struct wi_sim_file *file)
 
 int wi_sim_dgram_shutdown(struct wi_sim_sock *sock, int how)
 {
-    if (sock->domain != AF_UNIX && sock->state != WI_SIM_CONNECTED)
-        return -ENOTCONN;
     sock->rd_shut |= how == SHUT_RD || how == SHUT_RDWR;
     sock->wr_shut |= how == SHUT_WR || how == SHUT_RDWR;
     wi_sim_sock_kick(sock, ALL_EVENTS & ~POLLERR);
-    return 0;
+    /* It is shut all the same: inet_shutdown() of Linux. */
+    return sock->domain == AF_UNIX || sock->state == WI_SIM_CONNECTED ? 0 : -ENOTCONN;
 }
 
 void wi_sim_dgram_drop(struct wi_sim_sock *sock)

@@ -34,7 +34,7 @@ struct wi_sim_sock *wi_sim_listen_new(struct wi_sim_sock *listener)
 {
     struct wi_sim_sock *sock =
         wi_sim_sock_new(listener->file.node, listener->domain, listener->type);
-    if (sock != NULL)
+    if (sock != NULL && sock->domain != AF_UNIX) /* tcp(7); unix sockets begin anew */
         sock->options = listener->options;
     return sock;
 }
@@ -71,12 +71,14 @@ static void abort_first(struct wi_sim_sock *listener)
     wi_sim_file_drop(&sock->file);
 }
 
-/* A connection that is there stays there, but for ECONNABORTED; who waits hears of it again. */
+/* A connection that is there stays there, but for ECONNABORTED, which comes from the network; who waits
+ * hears of it again. */
 static int accept_fault(struct wi_sim_sock *listener)
 {
     static const int errors[] = {ECONNABORTED, EMFILE, ENFILE, ENOMEM};
-    uint64_t which = wi_choose(&wi_sim_sock_world(listener)->choices, WI_SIM_NETWORK,
-                               sizeof errors / sizeof errors[0]);
+    uint64_t first = listener->domain == AF_UNIX;
+    uint64_t which = first + wi_choose(&wi_sim_sock_world(listener)->choices, WI_SIM_NETWORK,
+                                       sizeof errors / sizeof errors[0] - first);
     if (errors[which] == ECONNABORTED)
         abort_first(listener);
     if (!wi_list_empty(&listener->queue))

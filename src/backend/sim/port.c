@@ -47,8 +47,9 @@ static bool overlap(const struct wi_sim_sock *a, const struct wi_sim_sock *b)
 
 static bool is_in_port_table(const struct wi_sim_sock *sock, const struct wi_sim_sock *other)
 {
-    return other != sock && !other->gone && other->domain != AF_UNIX && other->bound &&
-           other->type == sock->type;
+    bool has_port =
+        other->bound && !other->gone && (other->type == SOCK_STREAM || !other->released);
+    return other != sock && has_port && other->domain != AF_UNIX && other->type == sock->type;
 }
 
 /* As inet_csk_bind_conflict of the kernel. */

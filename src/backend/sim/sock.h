@@ -262,6 +262,9 @@ int wi_sim_unix_bind(struct wi_sim_sock *sock, const void *mem, uint32_t len);
 void wi_sim_unix_room(struct wi_sim_node *node);
 struct wi_sim_sock *wi_sim_unix_find(struct wi_sim_node *node, const struct wi_sim_path *path);
 
+/* The same by its number; NULL: it has been closed. */
+struct wi_sim_sock *wi_sim_unix_numbered(struct wi_sim_node *node, uint64_t number);
+
 /* Why nobody was found: -ECONNREFUSED where the file exists, else -ENOENT; abstract: refused. */
 int wi_sim_unix_nobody(struct wi_sim_node *node, const struct wi_sim_path *path);
 

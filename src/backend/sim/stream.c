@@ -165,13 +165,40 @@ static void feed(struct wi_sim_sock *sender)
     wi_sim_sock_kick(sender, POLLOUT);
 }
 
-/* Tells the peer of a sock that nothing which it sends is wanted; what it sent is gone. */
-static void refuse(struct wi_sim_sock *sock)
+/* What came to nothing comes again, each time after a longer pause. */
+static void come_again(struct wi_sim_sock *sock)
 {
-    sock->dead = true;
-    wi_sim_pipe_drop(&sock->in);
-    if (!wi_sim_sock_is_over(sock->peer))
-        push_sign(sock, WI_SIM_SEG_RST);
+    struct wi_sim_world *world = wi_sim_sock_world(sock);
+    weir_ns pause = RETRANSMIT_MIN << (sock->tries < 10 ? sock->tries : 10);
+    sock->tries++;
+    wi_sim_pipe_first(&sock->in)->flags |= WI_SIM_SEG_LATE;
+    wi_sim_event_set(world, &sock->arrival,
+                     world->now + (pause < RETRANSMIT_MAX ? pause : RETRANSMIT_MAX));
+}
+
+/* An empty segment, for something of which its sender has not heard that it came. */
+static void push_unanswered(struct wi_sim_sock *to)
+{
+    push(to, (struct wi_sim_segment){.at = wi_sim_sock_now(to) + RETRANSMIT_MIN,
+                                     .flags = WI_SIM_SEG_LATE});
+}
+
+/* Nobody is at this end any more. What its peer has sent without hearing of it will come again until the
+ * peer hears of a reset, which may be lost on its way, or gives up. */
+static void leave_unanswered(struct wi_sim_sock *sock)
+{
+    const struct wi_sim_sock *sender = sock->peer;
+    sock->blocked = false;
+    if (wi_sim_sock_is_over(sender)) {
+        wi_sim_pipe_drop(&sock->in);
+        wi_sim_event_clear(wi_sim_sock_world(sock), &sock->arrival);
+    } else if (sock->in.count == 0 && sender->unacked > 0) {
+        push_unanswered(sock);
+    } else if (sock->in.count > 0) {
+        wi_sim_pipe_first(&sock->in)->flags |= WI_SIM_SEG_LATE;
+        if (!wi_sim_event_is_set(&sock->arrival) && !wi_sim_pipe_resets(&sender->in))
+            come_again(sock);
+    }
 }
 
 /* What only a sender had that is no more, or has lost its connection, will not come. */
@@ -185,16 +212,19 @@ static void forget_unsent(struct wi_sim_sock *sender)
     }
 }
 
+/* It waits for no word of its peer any more. */
+static void expect_nothing(struct wi_sim_sock *sock)
+{
+    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->give_up);
+    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->keepalive);
+}
+
 /* The connection is over at this end: what has arrived can be read, then the error comes. */
 static void die(struct wi_sim_sock *sock, int error)
 {
-    struct wi_sim_world *world = wi_sim_sock_world(sock);
-    wi_sim_pipe_drop(&sock->in);
-    sock->blocked = false;
-    wi_sim_event_clear(world, &sock->arrival);
-    wi_sim_event_clear(world, &sock->give_up);
-    wi_sim_event_clear(world, &sock->keepalive);
+    expect_nothing(sock);
     forget_unsent(sock);
+    leave_unanswered(sock);
     if (!sock->dead && !sock->gone) {
         sock->dead = sock->rd_shut = sock->wr_shut = true;
         sock->error = error;
@@ -209,38 +239,51 @@ static bool is_finished(const struct wi_sim_sock *sock)
     return sock->fin && sock->wr_shut && sock->peer != NULL && sock->peer->fin;
 }
 
+/* Tells the peer of a sock that nothing which it sends is wanted. */
+static void refuse(struct wi_sim_sock *sock)
+{
+    sock->dead = true;
+    forget_unsent(sock);
+    if (!wi_sim_sock_is_over(sock->peer))
+        push_sign(sock, WI_SIM_SEG_RST);
+    leave_unanswered(sock);
+}
+
 static void take_reset(struct wi_sim_sock *sock, uint32_t flags)
 {
-    struct wi_sim_sock *peer = sock->peer;
-    if ((flags & WI_SIM_SEG_BOTH) != 0 && !wi_sim_sock_is_over(peer)) {
+    bool both = (flags & WI_SIM_SEG_BOTH) != 0 && !wi_sim_sock_is_over(sock->peer);
+    if (both) {
         forget_unsent(sock);
         push_sign(sock, WI_SIM_SEG_RST);
     }
     if (is_finished(sock)) {
         sock->dead = true;
         wi_sim_pipe_drop(&sock->in);
+        expect_nothing(sock);
+        forget_unsent(sock);
         wi_sim_sock_settle(sock);
         return;
     }
+    if (both) /* the bytes in whose place the reset came */
+        push_unanswered(sock);
     wi_sim_sock_note(sock, WI_SIM_NOTE_RESET, 0);
     die(sock, sock->fin ? EPIPE : ECONNRESET);
 }
 
-/* Nothing gets through: again later. A reset is not sent again. */
+/* Nothing gets through: again later. The reset of an end that is dead is not sent again, but what it has
+ * answered is; one in place of bytes comes again as those would. */
 static void arrive_late(struct wi_sim_sock *sock)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
     struct wi_sim_sock *sender = sock->peer;
-    if (wi_sim_pipe_resets(&sock->in) || sender->gone) {
+    if (sender->gone || sender->dead) {
         wi_sim_pipe_drop(&sock->in);
+        if (sender->dead && sender->in.count > 0 && !wi_sim_event_is_set(&sender->arrival))
+            come_again(sender);
         wi_sim_sock_settle(sock);
         return;
     }
-    weir_ns pause = RETRANSMIT_MIN << (sock->tries < 10 ? sock->tries : 10);
-    sock->tries++;
-    wi_sim_pipe_first(&sock->in)->flags |= WI_SIM_SEG_LATE;
-    wi_sim_event_set(world, &sock->arrival,
-                     world->now + (pause < RETRANSMIT_MAX ? pause : RETRANSMIT_MAX));
+    come_again(sock);
     if (!wi_sim_event_is_set(&sender->give_up))
         wi_sim_event_set(world, &sender->give_up, world->now + GIVE_UP);
 }
@@ -254,6 +297,7 @@ static void acknowledge(struct wi_sim_sock *sock, uint32_t len)
     enum wi_sim_passage back = len == 0 || wi_sim_sock_is_over(sender)
                                    ? WI_SIM_PASSES
                                    : wi_sim_wire_look(sock->file.node, sender->file.node, &until);
+    sock->tries = 0;
     if (__builtin_expect(back == WI_SIM_LOST || back == WI_SIM_HELD, 0)) {
         sender->unacked += len;
         sock->heard = world->now;
@@ -261,7 +305,6 @@ static void acknowledge(struct wi_sim_sock *sock, uint32_t len)
             wi_sim_event_set(world, &sender->give_up, world->now + GIVE_UP);
         return;
     }
-    sock->tries = 0;
     sender->heard = sock->heard = world->now;
     if (sender->unacked == 0)
         wi_sim_event_clear(world, &sender->give_up);
@@ -324,21 +367,22 @@ static void arrive_at_closed(struct wi_sim_sock *sock)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
     const struct wi_sim_segment *first = wi_sim_pipe_first(&sock->in);
-    bool goodbye = first->len == 0 && !sock->dead && !sock->gone;
+    uint32_t reset = first->flags & (WI_SIM_SEG_RST | WI_SIM_SEG_BOTH);
+    bool goodbye = first->len == 0 && reset == 0 && !sock->dead && !sock->gone;
     weir_ns unused;
-    if (goodbye) {
+    if (reset == WI_SIM_SEG_RST) {
+        sock->dead = true;
+        wi_sim_pipe_drop(&sock->in);
+        forget_unsent(sock);
+    } else if (goodbye) {
         sock->fin = sock->fin || (first->flags & WI_SIM_SEG_FIN) != 0;
         wi_sim_pipe_pop(&sock->in);
         wi_sim_event_clear(world, &sock->peer->give_up);
         expect_next(sock);
-    } else if ((first->flags & WI_SIM_SEG_RST) == 0 &&
-               wi_sim_wire_look(sock->file.node, sock->peer->file.node, &unused) == WI_SIM_LOST &&
+    } else if (wi_sim_wire_look(sock->file.node, sock->peer->file.node, &unused) == WI_SIM_LOST &&
                !sock->peer->gone) {
         arrive_late(sock);
         return;
-    } else if ((first->flags & WI_SIM_SEG_RST) != 0) {
-        sock->dead = true;
-        wi_sim_pipe_drop(&sock->in);
     } else {
         refuse(sock);
     }
@@ -370,6 +414,7 @@ static void arrive(struct wi_sim_world *world, struct wi_sim_event *event)
         arrive_late(sock);
         return;
     case WI_SIM_HELD:
+        sock->blocked = false; /* the window is open, or is looked at anew */
         return;
     case WI_SIM_CLOGGED:
         wi_sim_event_set(world, event, until);
@@ -562,9 +607,7 @@ void wi_sim_stream_abort(struct wi_sim_sock *sock)
 {
     if (sock->peer == NULL || sock->dead || sock->gone)
         return;
-    forget_unsent(sock);
     refuse(sock);
-    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->arrival);
 }
 
 static void close_stream(struct wi_sim_sock *sock)
@@ -600,15 +643,12 @@ static void stream_release(struct wi_sim_file *file)
 /* Its memory is gone, and what only it had. What flies to it will not be answered, or with a reset. */
 void wi_sim_stream_crash(struct wi_sim_sock *sock)
 {
-    struct wi_sim_world *world = wi_sim_sock_world(sock);
-    wi_sim_event_clear(world, &sock->syn);
-    wi_sim_event_clear(world, &sock->give_up);
-    wi_sim_event_clear(world, &sock->keepalive);
+    wi_sim_event_clear(wi_sim_sock_world(sock), &sock->syn);
+    expect_nothing(sock);
     if (sock->peer == NULL)
         return;
     forget_unsent(sock);
-    if (sock->in.count > 0 && !wi_sim_event_is_set(&sock->arrival))
-        wi_sim_event_set(world, &sock->arrival, world->now + RETRANSMIT_MIN);
+    leave_unanswered(sock);
 }
 
 const struct wi_sim_sock_kind wi_sim_stream_kind = {

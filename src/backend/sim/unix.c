@@ -47,16 +47,29 @@ static int number_of(const struct wi_sim_node *node, const struct wi_sim_path *p
     return wi_sim_disk_connect(node->disk, text_of(path, &text), out);
 }
 
-struct wi_sim_sock *wi_sim_unix_find(struct wi_sim_node *node, const struct wi_sim_path *path)
+static bool is_named(const struct wi_sim_sock *sock)
 {
-    bool is_file = wi_sim_path_is_file(path);
-    uint64_t number = 0;
-    if (is_file && number_of(node, path, &number) < 0)
-        return NULL;
+    return sock->domain == AF_UNIX && sock->bound && !sock->gone && !sock->released;
+}
+
+struct wi_sim_sock *wi_sim_unix_numbered(struct wi_sim_node *node, uint64_t number)
+{
     for (struct wi_list *at = node->sockets.next; at != &node->sockets; at = at->next) {
         struct wi_sim_sock *sock = sock_at(at);
-        if (sock->domain == AF_UNIX && sock->bound && !sock->gone && !sock->released &&
-            (is_file ? sock->number == number : wi_sim_path_same(&sock->path, path)))
+        if (is_named(sock) && sock->number == number)
+            return sock;
+    }
+    return NULL;
+}
+
+struct wi_sim_sock *wi_sim_unix_find(struct wi_sim_node *node, const struct wi_sim_path *path)
+{
+    uint64_t number;
+    if (wi_sim_path_is_file(path))
+        return number_of(node, path, &number) < 0 ? NULL : wi_sim_unix_numbered(node, number);
+    for (struct wi_list *at = node->sockets.next; at != &node->sockets; at = at->next) {
+        struct wi_sim_sock *sock = sock_at(at);
+        if (is_named(sock) && wi_sim_path_same(&sock->path, path))
             return sock;
     }
     return NULL;
@@ -154,8 +167,6 @@ int wi_sim_unix_connect(struct wi_sim_sock *sock, const struct wi_req *req)
         return -EAGAIN;
     if (sock->state != WI_SIM_FRESH)
         return sock->state == WI_SIM_CONNECTED ? -EISCONN : -EINVAL;
-    if (wi_sim_fault(node->world, WI_SIM_NETWORK, node->world->faults.refuse))
-        return -ECONNREFUSED;
     struct wi_sim_sock *end = wi_sim_listen_new(listener);
     if (end == NULL)
         return -ENOMEM;
@@ -183,10 +194,10 @@ static bool is_writable(const struct wi_sim_sock *sock)
 static ssize_t unix_send(struct wi_sim_sock *sock, const struct wi_req *req)
 {
     struct wi_sim_gather gather;
-    if (sock->wr_shut)
-        return -EPIPE;
     if (sock->state != WI_SIM_CONNECTED)
         return -ENOTCONN;
+    if (sock->wr_shut)
+        return -EPIPE;
     wi_sim_gather_init(&gather, req);
     if (gather.len == 0)
         return 0;
@@ -216,7 +227,7 @@ static void feed(struct wi_sim_sock *sender)
 static ssize_t unix_recv(struct wi_sim_sock *sock, const struct wi_req *req)
 {
     uint32_t len = req->len < sock->in.arrived ? req->len : sock->in.arrived;
-    if (sock->state != WI_SIM_CONNECTED && !sock->rd_shut)
+    if (sock->state != WI_SIM_CONNECTED)
         return -EINVAL;
     if (len > 0) {
         len = wi_sim_sock_cut(sock, len, wi_sim_sock_world(sock)->faults.recv_short, POLLIN);
