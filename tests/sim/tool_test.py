@@ -134,6 +134,7 @@ def tool_does_not_make_a_failure_longer():
     shown, after, before = map(int, re.search(
         r"^the end of its trace, (\d+) of (\d+) lines, of (\d+) before:$", said, re.M).groups())
     equal((shown <= after, after <= before * 1.1), (True, True))
+    contains(said, r"\nfaults, crashes, links and starts before them, 1 of 1:\n    \S+  server   starts\n")
     quiet = int(re.search(r"^shrunk from .* to \d+, (\d+) of them not 0, in", said, re.M).group(1))
     equal((quiet >= 10, quiet), (True, quiet))  # half a second in parts of less than 50 ms
 
