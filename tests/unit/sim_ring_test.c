@@ -208,6 +208,28 @@ CASE(sim_receive_may_be_silent_about_the_end_behind_its_first_data)
     }
 }
 
+/* Bytes that found no room in the last buffer are no end of the stream: a kernel goes on with them. */
+CASE(sim_receive_that_is_silent_about_the_end_is_not_silent_about_bytes)
+{
+    static char bytes[WI_SIM_AREA_PART_BYTES + 100];
+    int fd[2];
+    simcore_open(&s, 1, "mute=1", 0);
+    simcore_pair(&s, fd);
+    simcore_send(&s, fd[1], bytes, sizeof bytes);
+    simcore_pass(&s, WEIR_SEC);
+    simcore_stage(&s, 1, receive_on(fd[0]));
+    for (size_t got = 0; got < sizeof bytes;) {
+        struct wi_cqe cqe = simcore_next(&s, 1);
+        CHECK_GT(cqe.res, 0);
+        got += (size_t)cqe.res;
+        simcore_give(&s, cqe);
+    }
+    simcore_cancel(&s, 1);
+    CHECK_EQ(simcore_canceled(&s, 1), 0);
+    CHECK_EQ(simcore_next(&s, 1).res, -ECANCELED);
+    close_pair(fd);
+}
+
 CASE(sim_area_that_is_full_refuses_before_there_is_data)
 {
     int fd[2];
