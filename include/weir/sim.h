@@ -39,7 +39,7 @@ struct weir_sim_report {
 struct weir_sim_opts {
     size_t size;
     const char *faults; /* "calm", "lossy", "hostile", "swarm", then "name=value"s; see the guide */
-    weir_ns time_max;   /* an hour; a world that lasts longer ends with -ETIME */
+    weir_ns time_max;   /* an hour; a longer world ends with -ETIME; WEIR_FOREVER: no limit */
     uint64_t steps_max; /* the same of steps; 0: no limit */
     const char *replay; /* a file of choices to follow instead of the seed */
     const void *bytes;  /* or these: what a fuzzer makes up; */

@@ -333,6 +333,18 @@ CASE(sim_word_that_time_is_up_outlives_an_interrupted_enter)
                  -ETIME);
 }
 
+/* How late a wait ends was added beyond the last instant there is: it was over before it began. */
+CASE(sim_wait_for_the_last_instant_is_as_long_as_one_for_ever)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct wi_cqe cqe;
+        simcore_open(&s, seed, "timer_late_ns=1000000", 0);
+        CHECK_EQ(s.be->ops->enter(s.be, WEIR_FOREVER - 1, &cqe, 1), 0);
+        CHECK_EQ(s.be->never, WI_NEVER_MORE);
+        simcore_close(&s);
+    }
+}
+
 /* ---- sends without a copy ---- */
 
 static struct io_uring_sqe entry;

@@ -541,6 +541,25 @@ CASE(sim_world_ends_when_its_time_is_up)
              -ETIME);
 }
 
+static int sleep_two_hours(void *arg)
+{
+    int *rc = arg;
+    *rc = weir_sleep(7200 * WEIR_SEC);
+    return *rc;
+}
+
+CASE(sim_time_of_a_world_is_up_to_the_nanosecond_or_never)
+{
+    struct weir_sim_report report = {.size = sizeof report};
+    int slept = 0;
+    CHECK_EQ(run_world(1, "calm", sleep_two_hours, &slept, &report), -ETIME);
+    CHECK_EQ(slept, -ECANCELED);
+    CHECK_GE(report.time, 3600 * WEIR_SEC);
+    CHECK_LT(report.time, 3600 * WEIR_SEC + WEIR_MS);
+    CHECK_EQ(weir_sim_run(1, WEIR_SIM_OPTS(.time_max = WEIR_FOREVER), sleep_two_hours, &slept), 0);
+    CHECK_EQ(slept, 0);
+}
+
 static int forget_things(void *arg)
 {
     weir_listener ln;

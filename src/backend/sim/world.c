@@ -14,6 +14,9 @@
 
 enum { HEAP_FIRST = 64 };
 
+/* Nothing is that late: from there on sums of instants could overflow. */
+#define NEVER (WEIR_FOREVER / 2)
+
 int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *source,
                       const char *faults, struct wi_why *why)
 {
@@ -191,7 +194,7 @@ static struct wi_sim_strand *pick(struct wi_sim_world *world)
     return ready_at(world, wi_choose(&world->choices, WI_SIM_SCHEDULE, count_ready(world)));
 }
 
-/* To the next thing that happens. False: there is none. */
+/* To the next thing that happens, or to the end of time. False: there is none. */
 static bool jump(struct wi_sim_world *world)
 {
     weir_ns next = world->events > 0 ? world->heap[1]->at : WEIR_FOREVER;
@@ -199,6 +202,10 @@ static bool jump(struct wi_sim_world *world)
         if (strand_of(at)->until < next)
             next = strand_of(at)->until;
     if (next == WEIR_FOREVER)
+        return false;
+    if (next > world->time_max)
+        next = world->time_max;
+    if (next >= NEVER)
         return false;
     world->now = next;
     return true;
