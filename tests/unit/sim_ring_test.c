@@ -333,6 +333,25 @@ CASE(sim_word_that_time_is_up_outlives_an_interrupted_enter)
                  -ETIME);
 }
 
+/* A poster that lets others go first names the core that it posts to; what the world said to it meanwhile
+ * was kept there, and the poster never heard that time was up. */
+CASE(sim_word_that_time_is_up_outlives_a_point_at_another_core)
+{
+    struct wi_backend *other;
+    struct wi_cqe cqe;
+    struct wi_why why;
+    simcore_open(&s, 1, "preempt=1", 0);
+    struct wi_sim_world *world = wi_sim_core_of(s.be)->world;
+    struct wi_backend_config config = {.sim_node = wi_sim_core_of(s.be)->node};
+    CHECK_EQ(wi_sim_open(&other, &config, &why), 0);
+    world->time_max = world->now;
+    wi_sim_point(other);
+    CHECK_EQ(s.be->ops->enter(s.be, WEIR_FOREVER, &cqe, 1), 0);
+    CHECK_EQ(s.be->never, WI_NEVER_LATER);
+    other->ops->close(other);
+    simcore_close(&s);
+}
+
 /* How late a wait ends was added beyond the last instant there is: it was over before it began. */
 CASE(sim_wait_for_the_last_instant_is_as_long_as_one_for_ever)
 {

@@ -284,6 +284,12 @@ enum wi_never wi_sim_wait(struct wi_sim_world *world, weir_ns until)
     return told;
 }
 
+void wi_sim_yield(struct wi_sim_world *world)
+{
+    enum wi_never told = wi_sim_wait(world, world->now);
+    world->running->told = told;
+}
+
 void wi_sim_leave(struct wi_sim_world *world)
 {
     struct wi_sim_strand *self = world->running;

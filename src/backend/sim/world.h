@@ -54,7 +54,7 @@ struct wi_sim_strand {
     const struct wi_sim_node *node; /* that its core is of, for the trace; or NULL */
     weir_ns until; /* it waits so long, in the world's time, or until it is kicked */
     bool kicked;
-    enum wi_never told;
+    enum wi_never told; /* and no wait has said so */
     struct wi_sim_world *world;
     void (*body)(void *arg);
     void *arg;
@@ -122,6 +122,9 @@ void wi_sim_strand_close(struct wi_sim_strand *strand);
 /* Ends the step of the running strand: returns once it is its turn again, and it was kicked or
  * `until`, in the world's time, has come. Or because nothing will come any more, and it says so. */
 enum wi_never wi_sim_wait(struct wi_sim_world *world, weir_ns until);
+
+/* Lets others go first. What the strand is told meanwhile, its next wait says. */
+void wi_sim_yield(struct wi_sim_world *world);
 
 /* The running strand, not the first, is over; its memory is good until somebody else has gone on. */
 _Noreturn void wi_sim_leave(struct wi_sim_world *world);
