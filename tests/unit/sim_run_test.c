@@ -247,6 +247,31 @@ CASE(sim_node_has_the_directories_that_it_was_given_for_good)
     CHECK_EQ(calm_world(give_dirs, NULL), 0);
 }
 
+/* Its disk failed, and its clock was wrong, as those that it was to judge. */
+static int trust_its_own(void *arg)
+{
+    static char data[4096];
+    weir_file file;
+    (void)arg;
+    CHECK_LT(weir_now(), WEIR_SEC + WEIR_MS);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(weir_open(&file, "/f", WEIR_FILE_OPTS(.write = 1, .create = 1)), 0);
+        for (unsigned at = 0; at < 100; at++) {
+            CHECK_EQ(weir_write_at(file, data, sizeof data, at * sizeof data), 0);
+            CHECK_EQ(weir_sync(file, 0), 0);
+        }
+        CHECK_EQ(weir_file_close(&file), 0);
+        CHECK_EQ(weir_sim_faults("hostile write_error=1"), 0);
+    }
+    return 0;
+}
+
+CASE(sim_driver_has_a_clock_and_a_disk_that_are_right)
+{
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        CHECK_EQ(run_world(seed, "hostile write_error=0.1", trust_its_own, NULL, NULL), 0);
+}
+
 /* ---- crashes ---- */
 
 static int hold_memory(void *arg)
@@ -699,10 +724,16 @@ static int write_and_sync(void *arg)
     return weir_file_close(&file);
 }
 
+static int have_it_synced(void *arg)
+{
+    (void)arg;
+    return weir_sim_wait(start("store", write_and_sync, NULL));
+}
+
 CASE(sim_report_counts_the_faults_of_disks_too)
 {
     struct weir_sim_report report = {.size = sizeof report};
-    CHECK_EQ(run_world(1, "sync_error=1", write_and_sync, NULL, &report), 0);
+    CHECK_EQ(run_world(1, "sync_error=1", have_it_synced, NULL, &report), 0);
     CHECK_EQ(report.faults, 1);
 }
 

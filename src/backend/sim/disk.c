@@ -50,6 +50,11 @@ int wi_sim_disk_open(struct wi_sim_disk **out, struct wi_choices *choices,
     return 0;
 }
 
+void wi_sim_disk_heed(struct wi_sim_disk *disk, const struct wi_sim_faults *faults)
+{
+    disk->medium.faults = faults;
+}
+
 void wi_sim_disk_close(struct wi_sim_disk *disk)
 {
     if (disk == NULL)
