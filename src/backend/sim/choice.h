@@ -7,9 +7,9 @@
  *     bytes --in the order of the questions (a fuzzer's)------------'        |
  *                                                                            '--> recorded, if asked
  *
- * Families do not touch each other: a fault more or less in the network leaves the schedule as it is.
- * A question with one answer draws nothing, odds of 0 and of 1 included, so switching a fault off
- * moves no other choice of its family that comes out the same.
+ * Families do not touch each other: a fault more or less in the network leaves the schedule as it is,
+ * but not the rest of the network. A question with one answer draws nothing and is in no record, odds
+ * of 0 and of 1 included.
  *
  * Zero is the quiet answer of every question: the first in the queue, no fault, nothing added. What
  * a log or the bytes no longer say is therefore 0, and cutting them, or setting them to 0, is how a
