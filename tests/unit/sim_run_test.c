@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -728,6 +729,25 @@ static int have_it_synced(void *arg)
 {
     (void)arg;
     return weir_sim_wait(start("store", write_and_sync, NULL));
+}
+
+/* Nobody could see there whether a sync had lied. */
+CASE(sim_trace_names_the_faults_of_disks_too)
+{
+    char path[] = "/tmp/weir-trace-XXXXXX", line[200];
+    int fd = mkstemp(path);
+    CHECK_GE(fd, 0);
+    FILE *file = fdopen(fd, "r");
+    unsigned found = 0;
+    CHECK(file != NULL);
+    CHECK_EQ(weir_sim_run(1, WEIR_SIM_OPTS(.faults = "sync_error=1", .trace = path), have_it_synced,
+                          NULL),
+             0);
+    while (fgets(line, sizeof line, file) != NULL)
+        found += strstr(line, "  -        fault sync_error\n") != NULL;
+    CHECK_EQ(found, 1);
+    (void)fclose(file);
+    (void)remove(path);
 }
 
 CASE(sim_report_counts_the_faults_of_disks_too)

@@ -53,6 +53,12 @@ void wi_choices_tell(struct wi_choices *choices, wi_choice_fn *tell, void *user)
     choices->tell_user = user;
 }
 
+void wi_choices_tell_struck(struct wi_choices *choices, wi_struck_fn *tell, void *user)
+{
+    choices->tell_struck = tell;
+    choices->tell_struck_user = user;
+}
+
 void wi_choices_drop(struct wi_choices *choices)
 {
     for (int family = 0; family < WI_SIM_FAMILIES; family++) {

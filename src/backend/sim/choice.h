@@ -46,6 +46,9 @@ typedef uint64_t wi_odds;
 
 typedef void wi_choice_fn(void *user, enum wi_sim_family family, uint64_t value);
 
+/* Hears of odds that came true, by the expression that they were given as. */
+typedef void wi_struck_fn(void *user, const char *odds);
+
 struct wi_choice_list {
     uint64_t *at;
     size_t count, room;
@@ -61,6 +64,8 @@ struct wi_choices {
     bool recording;
     wi_choice_fn *tell; /* or NULL: hears of every answer */
     void *tell_user;
+    wi_struck_fn *tell_struck; /* or NULL */
+    void *tell_struck_user;
     bool lost; /* a record for which there was no memory */
     struct wi_choice_list record[WI_SIM_FAMILIES];
 };
@@ -76,6 +81,9 @@ void wi_choices_record(struct wi_choices *choices);
 
 /* Tells every answer from now on, before it is acted upon. */
 void wi_choices_tell(struct wi_choices *choices, wi_choice_fn *tell, void *user);
+
+/* Tells of every fault that strikes from now on. */
+void wi_choices_tell_struck(struct wi_choices *choices, wi_struck_fn *tell, void *user);
 
 /* Frees what was recorded. */
 void wi_choices_drop(struct wi_choices *choices);
@@ -100,6 +108,18 @@ __attribute__((cold)) bool wi_choose_chance(struct wi_choices *choices, enum wi_
 static inline bool wi_chance(struct wi_choices *choices, enum wi_sim_family family, wi_odds odds)
 {
     return __builtin_expect(odds != 0, 0) && wi_choose_chance(choices, family, odds);
+}
+
+/* The same of a fault, and whoever wants to know hears of it. */
+#define wi_strikes(choices, family, odds) wi_strikes_named(choices, family, odds, #odds)
+
+static inline bool wi_strikes_named(struct wi_choices *choices, enum wi_sim_family family,
+                                    wi_odds odds, const char *name)
+{
+    bool strikes = wi_chance(choices, family, odds);
+    if (__builtin_expect(strikes && choices->tell_struck != NULL, 0))
+        choices->tell_struck(choices->tell_struck_user, name);
+    return strikes;
 }
 
 /* The finaliser of splitmix64 (Steele, Lea, Flood 2014): every input bit moves every output bit. */

@@ -39,6 +39,8 @@ int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *sou
     if (source->record != NULL)
         wi_choices_tell(&world->choices, wi_sim_record_keep, source->record);
     world->trace = source->trace;
+    if (source->trace != NULL)
+        wi_choices_tell_struck(&world->choices, wi_sim_trace_fault, world);
     int rc = wi_sim_faults_read(&world->faults, faults, &world->choices, why);
     if (rc < 0)
         free(world);
@@ -71,12 +73,6 @@ uint64_t wi_sim_digest(const void *bytes, size_t len)
     for (word = 0; len > 0; len--)
         word = word << 8 | *at++;
     return wi_sim_mix(hash ^ word);
-}
-
-void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds)
-{
-    if (world->trace != NULL)
-        wi_sim_trace_fault(world, odds);
 }
 
 /* ---- events ---- */

@@ -146,17 +146,6 @@ static inline void wi_sim_note(struct wi_sim_world *world, uint64_t what, uint64
 uint64_t wi_sim_digest(const void *bytes, size_t len);
 
 /* Whether a fault of these odds strikes; the trace says so. */
-#define wi_sim_fault(world, family, odds) wi_sim_fault_named(world, family, odds, #odds)
-
-__attribute__((cold)) void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds);
-
-static inline bool wi_sim_fault_named(struct wi_sim_world *world, enum wi_sim_family family,
-                                      wi_odds odds, const char *name)
-{
-    bool strikes = wi_chance(&world->choices, family, odds);
-    if (__builtin_expect(strikes, 0))
-        wi_sim_fault_struck(world, name);
-    return strikes;
-}
+#define wi_sim_fault(world, family, odds) wi_strikes(&(world)->choices, family, odds)
 
 #endif /* WI_BACKEND_SIM_WORLD_H */
