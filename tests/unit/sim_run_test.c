@@ -731,23 +731,37 @@ static int have_it_synced(void *arg)
     return weir_sim_wait(start("store", write_and_sync, NULL));
 }
 
-/* Nobody could see there whether a sync had lied. */
-CASE(sim_trace_names_the_faults_of_disks_too)
+/* In how many lines of the trace of a world with these faults the fault of that name is. */
+static unsigned traced(const char *faults, weir_fn *test, const char *name)
 {
-    char path[] = "/tmp/weir-trace-XXXXXX", line[200];
+    char path[] = "/tmp/weir-trace-XXXXXX", line[200], wanted[100];
     int fd = mkstemp(path);
     CHECK_GE(fd, 0);
     FILE *file = fdopen(fd, "r");
     unsigned found = 0;
     CHECK(file != NULL);
-    CHECK_EQ(weir_sim_run(1, WEIR_SIM_OPTS(.faults = "sync_error=1", .trace = path), have_it_synced,
-                          NULL),
-             0);
+    (void)snprintf(wanted, sizeof wanted, "  -        fault %s\n", name);
+    CHECK_EQ(weir_sim_run(1, WEIR_SIM_OPTS(.faults = faults, .trace = path), test, NULL), 0);
     while (fgets(line, sizeof line, file) != NULL)
-        found += strstr(line, "  -        fault sync_error\n") != NULL;
-    CHECK_EQ(found, 1);
+        found += strstr(line, wanted) != NULL;
     (void)fclose(file);
     (void)remove(path);
+    return found;
+}
+
+static int ask_a_server(void *arg)
+{
+    (void)arg;
+    (void)start("server", echo_server, NULL);
+    return ask_patiently("server:7000");
+}
+
+/* Nobody could see there whether a sync had lied, and what was short. */
+CASE(sim_trace_names_the_faults_that_strike)
+{
+    CHECK_EQ(traced("sync_error=1", have_it_synced, "sync_error"), 1);
+    CHECK_GT(traced("send_short=1", ask_a_server, "send_short"), 0);
+    CHECK_GT(traced("recv_short=1", ask_a_server, "recv_short"), 0);
 }
 
 CASE(sim_report_counts_the_faults_of_disks_too)
