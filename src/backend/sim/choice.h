@@ -5,7 +5,7 @@
  *     seed  --hash with the family's name-->  one stream a family --.
  *     log   --one list a family-------------------------------------+--> a number below n
  *     bytes --in the order of the questions (a fuzzer's)------------'        |
- *                                                                            '--> recorded, if asked
+ *                                                                            '--> told to whoever asked
  *
  * Families do not touch each other: a fault more or less in the network leaves the schedule as it is,
  * but not the rest of the network. A question with one answer draws nothing and is in no record, odds
@@ -61,13 +61,10 @@ struct wi_choices {
     const struct wi_choice_list *log; /* answers of WI_SIM_FAMILIES lists, or NULL; borrowed */
     const unsigned char *bytes;       /* or answers here; borrowed */
     size_t bytes_left;
-    bool recording;
     wi_choice_fn *tell; /* or NULL: hears of every answer */
     void *tell_user;
     wi_struck_fn *tell_struck; /* or NULL */
     void *tell_struck_user;
-    bool lost; /* a record for which there was no memory */
-    struct wi_choice_list record[WI_SIM_FAMILIES];
 };
 
 void wi_choices_seed(struct wi_choices *choices, uint64_t seed);
@@ -76,17 +73,11 @@ void wi_choices_seed(struct wi_choices *choices, uint64_t seed);
 void wi_choices_replay(struct wi_choices *choices, const struct wi_choice_list *log);
 void wi_choices_bytes(struct wi_choices *choices, const void *bytes, size_t len);
 
-/* Keeps every answer from now on. */
-void wi_choices_record(struct wi_choices *choices);
-
 /* Tells every answer from now on, before it is acted upon. */
 void wi_choices_tell(struct wi_choices *choices, wi_choice_fn *tell, void *user);
 
 /* Tells of every fault that strikes from now on. */
 void wi_choices_tell_struck(struct wi_choices *choices, wi_struck_fn *tell, void *user);
-
-/* Frees what was recorded. */
-void wi_choices_drop(struct wi_choices *choices);
 
 /* Appends to a list. 0 or -ENOMEM. */
 int wi_choice_list_add(struct wi_choice_list *list, uint64_t value);

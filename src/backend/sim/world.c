@@ -56,7 +56,6 @@ void wi_sim_world_close(struct wi_sim_world *world)
     for (unsigned i = 0; i < world->node_count; i++)
         wi_sim_node_free(world->node[i]);
     wi_assert(world->events == 0);
-    wi_choices_drop(&world->choices);
     free(world->heap);
     free(world);
 }
