@@ -39,7 +39,7 @@ struct weir_sim_report {
 struct weir_sim_opts {
     size_t size;
     const char *faults; /* "calm", "lossy", "hostile", "swarm", then "name=value"s; see the guide */
-    weir_ns time_max;   /* an hour; a world that lasts longer ends with -ETIME */
+    weir_ns time_max;   /* an hour; a longer world ends with -ETIME; WEIR_FOREVER: no limit */
     uint64_t steps_max; /* the same of steps; 0: no limit */
     const char *replay; /* a file of choices to follow instead of the seed */
     const void *bytes;  /* or these: what a fuzzer makes up; */
@@ -69,9 +69,9 @@ struct weir_sim_node_opts {
     (&(struct weir_sim_node_opts){.size = sizeof(struct weir_sim_node_opts), __VA_ARGS__})
 
 /*
- * Runs `main_fn` as the first task of node 0, which is there for the test: clocks, network and disks
- * of the world do it no harm of their own. When it returns, nodes that still run are stopped as by
- * weir_stop with a grace of 5 s, and the world ends.
+ * Runs `main_fn` as the first task of node 0, which is there for the test: its clock and its disk
+ * are right, whatever the faults; its kernel and its network are as everybody's. When it returns, nodes
+ * that still run are stopped as by weir_stop with a grace of 5 s, and the world ends.
  *
  * Seed 0 is WEIR_SIM_SEED of the environment, decimal or 0x, else 1. faults, replay, record, trace and
  * steps_max that are not set are WEIR_SIM_FAULTS, WEIR_SIM_REPLAY (unless there are bytes),

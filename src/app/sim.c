@@ -124,7 +124,7 @@ static void tell_failure(struct wi_sim *sim, int rc)
            replays ? opts->replay : "", world->choices.struck, world->hash);
 }
 
-/* The driver is there before all others, and has no faults but those of its peers. */
+/* The driver is there before all others, with a disk and a clock that are right. */
 static int run_world(struct wi_sim *sim, struct wi_why *why)
 {
     struct wi_sim_world *world = sim->world;
@@ -137,6 +137,7 @@ static int run_world(struct wi_sim *sim, struct wi_why *why)
     driver->node = wi_sim_node_new(world, "driver", 0);
     if (driver->node == NULL)
         return -ENOMEM;
+    wi_sim_node_spare(driver->node);
     struct wi_altstack altstack; /* of all nodes: they are one thread's, and none ends last */
     struct wi_pages pages;
     wi_pages_probe(&pages);

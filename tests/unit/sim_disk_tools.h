@@ -32,7 +32,6 @@ static inline void box_close(struct box *box)
 {
     wi_sim_disk_audit(box->disk);
     wi_sim_disk_close(box->disk);
-    wi_choices_drop(&box->choices);
 }
 
 static inline void box_crash(struct box *box)

@@ -208,6 +208,28 @@ CASE(sim_receive_may_be_silent_about_the_end_behind_its_first_data)
     }
 }
 
+/* Bytes that found no room in the last buffer are no end of the stream: a kernel goes on with them. */
+CASE(sim_receive_that_is_silent_about_the_end_is_not_silent_about_bytes)
+{
+    static char bytes[WI_SIM_AREA_PART_BYTES + 100];
+    int fd[2];
+    simcore_open(&s, 1, "mute=1", 0);
+    simcore_pair(&s, fd);
+    simcore_send(&s, fd[1], bytes, sizeof bytes);
+    simcore_pass(&s, WEIR_SEC);
+    simcore_stage(&s, 1, receive_on(fd[0]));
+    for (size_t got = 0; got < sizeof bytes;) {
+        struct wi_cqe cqe = simcore_next(&s, 1);
+        CHECK_GT(cqe.res, 0);
+        got += (size_t)cqe.res;
+        simcore_give(&s, cqe);
+    }
+    simcore_cancel(&s, 1);
+    CHECK_EQ(simcore_canceled(&s, 1), 0);
+    CHECK_EQ(simcore_next(&s, 1).res, -ECANCELED);
+    close_pair(fd);
+}
+
 CASE(sim_area_that_is_full_refuses_before_there_is_data)
 {
     int fd[2];
@@ -309,6 +331,37 @@ CASE(sim_word_that_time_is_up_outlives_an_interrupted_enter)
                                             .log_level = WEIR_LOG_SILENT),
                               sleep_for_ever, NULL),
                  -ETIME);
+}
+
+/* A poster that lets others go first names the core that it posts to; what the world said to it meanwhile
+ * was kept there, and the poster never heard that time was up. */
+CASE(sim_word_that_time_is_up_outlives_a_point_at_another_core)
+{
+    struct wi_backend *other;
+    struct wi_cqe cqe;
+    struct wi_why why;
+    simcore_open(&s, 1, "preempt=1", 0);
+    struct wi_sim_world *world = wi_sim_core_of(s.be)->world;
+    struct wi_backend_config config = {.sim_node = wi_sim_core_of(s.be)->node};
+    CHECK_EQ(wi_sim_open(&other, &config, &why), 0);
+    world->time_max = world->now;
+    wi_sim_point(other);
+    CHECK_EQ(s.be->ops->enter(s.be, WEIR_FOREVER, &cqe, 1), 0);
+    CHECK_EQ(s.be->never, WI_NEVER_LATER);
+    other->ops->close(other);
+    simcore_close(&s);
+}
+
+/* How late a wait ends was added beyond the last instant there is: it was over before it began. */
+CASE(sim_wait_for_the_last_instant_is_as_long_as_one_for_ever)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct wi_cqe cqe;
+        simcore_open(&s, seed, "timer_late_ns=1000000", 0);
+        CHECK_EQ(s.be->ops->enter(s.be, WEIR_FOREVER - 1, &cqe, 1), 0);
+        CHECK_EQ(s.be->never, WI_NEVER_MORE);
+        simcore_close(&s);
+    }
 }
 
 /* ---- sends without a copy ---- */

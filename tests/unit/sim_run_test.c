@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -245,6 +246,31 @@ static int give_dirs(void *arg)
 CASE(sim_node_has_the_directories_that_it_was_given_for_good)
 {
     CHECK_EQ(calm_world(give_dirs, NULL), 0);
+}
+
+/* Its disk failed, and its clock was wrong, as those that it was to judge. */
+static int trust_its_own(void *arg)
+{
+    static char data[4096];
+    weir_file file;
+    (void)arg;
+    CHECK_LT(weir_now(), WEIR_SEC + WEIR_MS);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(weir_open(&file, "/f", WEIR_FILE_OPTS(.write = 1, .create = 1)), 0);
+        for (unsigned at = 0; at < 100; at++) {
+            CHECK_EQ(weir_write_at(file, data, sizeof data, at * sizeof data), 0);
+            CHECK_EQ(weir_sync(file, 0), 0);
+        }
+        CHECK_EQ(weir_file_close(&file), 0);
+        CHECK_EQ(weir_sim_faults("hostile write_error=1"), 0);
+    }
+    return 0;
+}
+
+CASE(sim_driver_has_a_clock_and_a_disk_that_are_right)
+{
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        CHECK_EQ(run_world(seed, "hostile write_error=0.1", trust_its_own, NULL, NULL), 0);
 }
 
 /* ---- crashes ---- */
@@ -541,6 +567,25 @@ CASE(sim_world_ends_when_its_time_is_up)
              -ETIME);
 }
 
+static int sleep_two_hours(void *arg)
+{
+    int *rc = arg;
+    *rc = weir_sleep(7200 * WEIR_SEC);
+    return *rc;
+}
+
+CASE(sim_time_of_a_world_is_up_to_the_nanosecond_or_never)
+{
+    struct weir_sim_report report = {.size = sizeof report};
+    int slept = 0;
+    CHECK_EQ(run_world(1, "calm", sleep_two_hours, &slept, &report), -ETIME);
+    CHECK_EQ(slept, -ECANCELED);
+    CHECK_GE(report.time, 3600 * WEIR_SEC);
+    CHECK_LT(report.time, 3600 * WEIR_SEC + WEIR_MS);
+    CHECK_EQ(weir_sim_run(1, WEIR_SIM_OPTS(.time_max = WEIR_FOREVER), sleep_two_hours, &slept), 0);
+    CHECK_EQ(slept, 0);
+}
+
 static int forget_things(void *arg)
 {
     weir_listener ln;
@@ -680,10 +725,49 @@ static int write_and_sync(void *arg)
     return weir_file_close(&file);
 }
 
+static int have_it_synced(void *arg)
+{
+    (void)arg;
+    return weir_sim_wait(start("store", write_and_sync, NULL));
+}
+
+/* In how many lines of the trace of a world with these faults the fault of that name is. */
+static unsigned traced(const char *faults, weir_fn *test, const char *name)
+{
+    char path[] = "/tmp/weir-trace-XXXXXX", line[200], wanted[100];
+    int fd = mkstemp(path);
+    CHECK_GE(fd, 0);
+    FILE *file = fdopen(fd, "r");
+    unsigned found = 0;
+    CHECK(file != NULL);
+    (void)snprintf(wanted, sizeof wanted, "  -        fault %s\n", name);
+    CHECK_EQ(weir_sim_run(1, WEIR_SIM_OPTS(.faults = faults, .trace = path), test, NULL), 0);
+    while (fgets(line, sizeof line, file) != NULL)
+        found += strstr(line, wanted) != NULL;
+    (void)fclose(file);
+    (void)remove(path);
+    return found;
+}
+
+static int ask_a_server(void *arg)
+{
+    (void)arg;
+    (void)start("server", echo_server, NULL);
+    return ask_patiently("server:7000");
+}
+
+/* Nobody could see there whether a sync had lied, and what was short. */
+CASE(sim_trace_names_the_faults_that_strike)
+{
+    CHECK_EQ(traced("sync_error=1", have_it_synced, "sync_error"), 1);
+    CHECK_GT(traced("send_short=1", ask_a_server, "send_short"), 0);
+    CHECK_GT(traced("recv_short=1", ask_a_server, "recv_short"), 0);
+}
+
 CASE(sim_report_counts_the_faults_of_disks_too)
 {
     struct weir_sim_report report = {.size = sizeof report};
-    CHECK_EQ(run_world(1, "sync_error=1", write_and_sync, NULL, &report), 0);
+    CHECK_EQ(run_world(1, "sync_error=1", have_it_synced, NULL, &report), 0);
     CHECK_EQ(report.faults, 1);
 }
 

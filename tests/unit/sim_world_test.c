@@ -78,6 +78,26 @@ CASE(sim_wait_without_anything_to_come_is_told_so)
     wi_sim_world_close(world);
 }
 
+/* It jumped past its end, to whatever came next, and there deadlines had passed that lay in between. */
+CASE(sim_time_ends_when_it_is_up_and_not_with_what_would_come_next)
+{
+    struct wi_sim_world *world = open_world(1, NULL);
+    weir_ns end = world->now + WEIR_SEC;
+    world->time_max = end;
+    CHECK_EQ(wi_sim_wait(world, end + 3600 * WEIR_SEC), WI_NEVER_LATER);
+    CHECK_EQ(world->now, end);
+    wi_sim_world_close(world);
+}
+
+/* What is further away than any clock goes is never: time ran over there, and began below zero. */
+CASE(sim_time_never_comes_to_the_end_of_its_clock)
+{
+    struct wi_sim_world *world = open_world(1, NULL);
+    CHECK_EQ(wi_sim_wait(world, WEIR_FOREVER - 1), WI_NEVER_MORE);
+    CHECK_LT(world->now, WI_SIM_BIRTH + WEIR_MS);
+    wi_sim_world_close(world);
+}
+
 /* ---- strands ---- */
 
 enum { STRANDS = 3, ROUNDS = 100 };

@@ -42,23 +42,16 @@ void wi_choices_bytes(struct wi_choices *choices, const void *bytes, size_t len)
     choices->bytes_left = len;
 }
 
-void wi_choices_record(struct wi_choices *choices)
-{
-    choices->recording = true;
-}
-
 void wi_choices_tell(struct wi_choices *choices, wi_choice_fn *tell, void *user)
 {
     choices->tell = tell;
     choices->tell_user = user;
 }
 
-void wi_choices_drop(struct wi_choices *choices)
+void wi_choices_tell_struck(struct wi_choices *choices, wi_struck_fn *tell, void *user)
 {
-    for (int family = 0; family < WI_SIM_FAMILIES; family++) {
-        free(choices->record[family].at);
-        choices->record[family] = (struct wi_choice_list){.at = NULL};
-    }
+    choices->tell_struck = tell;
+    choices->tell_struck_user = user;
 }
 
 int wi_choice_list_add(struct wi_choice_list *list, uint64_t value)
@@ -102,8 +95,6 @@ static uint64_t scaled(uint64_t bits, uint64_t n)
 static uint64_t keep(struct wi_choices *choices, enum wi_sim_family family, uint64_t value)
 {
     choices->asked[family]++;
-    if (choices->recording && wi_choice_list_add(&choices->record[family], value) < 0)
-        choices->lost = true;
     if (choices->tell != NULL)
         choices->tell(choices->tell_user, family, value);
     return value;

@@ -5,11 +5,11 @@
  *     seed  --hash with the family's name-->  one stream a family --.
  *     log   --one list a family-------------------------------------+--> a number below n
  *     bytes --in the order of the questions (a fuzzer's)------------'        |
- *                                                                            '--> recorded, if asked
+ *                                                                            '--> told to whoever asked
  *
- * Families do not touch each other: a fault more or less in the network leaves the schedule as it is.
- * A question with one answer draws nothing, odds of 0 and of 1 included, so switching a fault off
- * moves no other choice of its family that comes out the same.
+ * Families do not touch each other: a fault more or less in the network leaves the schedule as it is,
+ * but not the rest of the network. A question with one answer draws nothing and is in no record, odds
+ * of 0 and of 1 included.
  *
  * Zero is the quiet answer of every question: the first in the queue, no fault, nothing added. What
  * a log or the bytes no longer say is therefore 0, and cutting them, or setting them to 0, is how a
@@ -46,6 +46,9 @@ typedef uint64_t wi_odds;
 
 typedef void wi_choice_fn(void *user, enum wi_sim_family family, uint64_t value);
 
+/* Hears of odds that came true, by the expression that they were given as. */
+typedef void wi_struck_fn(void *user, const char *odds);
+
 struct wi_choice_list {
     uint64_t *at;
     size_t count, room;
@@ -58,11 +61,10 @@ struct wi_choices {
     const struct wi_choice_list *log; /* answers of WI_SIM_FAMILIES lists, or NULL; borrowed */
     const unsigned char *bytes;       /* or answers here; borrowed */
     size_t bytes_left;
-    bool recording;
     wi_choice_fn *tell; /* or NULL: hears of every answer */
     void *tell_user;
-    bool lost; /* a record for which there was no memory */
-    struct wi_choice_list record[WI_SIM_FAMILIES];
+    wi_struck_fn *tell_struck; /* or NULL */
+    void *tell_struck_user;
 };
 
 void wi_choices_seed(struct wi_choices *choices, uint64_t seed);
@@ -71,14 +73,11 @@ void wi_choices_seed(struct wi_choices *choices, uint64_t seed);
 void wi_choices_replay(struct wi_choices *choices, const struct wi_choice_list *log);
 void wi_choices_bytes(struct wi_choices *choices, const void *bytes, size_t len);
 
-/* Keeps every answer from now on. */
-void wi_choices_record(struct wi_choices *choices);
-
 /* Tells every answer from now on, before it is acted upon. */
 void wi_choices_tell(struct wi_choices *choices, wi_choice_fn *tell, void *user);
 
-/* Frees what was recorded. */
-void wi_choices_drop(struct wi_choices *choices);
+/* Tells of every fault that strikes from now on. */
+void wi_choices_tell_struck(struct wi_choices *choices, wi_struck_fn *tell, void *user);
 
 /* Appends to a list. 0 or -ENOMEM. */
 int wi_choice_list_add(struct wi_choice_list *list, uint64_t value);
@@ -100,6 +99,18 @@ __attribute__((cold)) bool wi_choose_chance(struct wi_choices *choices, enum wi_
 static inline bool wi_chance(struct wi_choices *choices, enum wi_sim_family family, wi_odds odds)
 {
     return __builtin_expect(odds != 0, 0) && wi_choose_chance(choices, family, odds);
+}
+
+/* The same of a fault, and whoever wants to know hears of it. */
+#define wi_strikes(choices, family, odds) wi_strikes_named(choices, family, odds, #odds)
+
+static inline bool wi_strikes_named(struct wi_choices *choices, enum wi_sim_family family,
+                                    wi_odds odds, const char *name)
+{
+    bool strikes = wi_chance(choices, family, odds);
+    if (__builtin_expect(strikes && choices->tell_struck != NULL, 0))
+        choices->tell_struck(choices->tell_struck_user, name);
+    return strikes;
 }
 
 /* The finaliser of splitmix64 (Steele, Lea, Flood 2014): every input bit moves every output bit. */

@@ -494,11 +494,11 @@ static int write_back(struct wi_sim_content *content, struct wi_sim_page *page,
     uint8_t mask = page->dirty;
     if (mask == 0)
         return 0;
-    if (wi_chance(medium->choices, WI_SIM_DISK, medium->faults->misdirected) &&
+    if (wi_strikes(medium->choices, WI_SIM_DISK, medium->faults->misdirected) &&
         sectors_of(content->size) > 1)
         return misdirect(content, page, mask, medium->choices);
     int rc = land(page, mask);
-    if (rc == 0 && wi_chance(medium->choices, WI_SIM_DISK, medium->faults->latent))
+    if (rc == 0 && wi_strikes(medium->choices, WI_SIM_DISK, medium->faults->latent))
         decay(page, mask, medium->choices);
     return rc;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backend/sim/socket.h"
+#include "base/clock.h"
 #include "base/require.h"
 #include "base/self.h"
 
@@ -91,15 +92,8 @@ static weir_ns limit_of(struct wi_sim_core *core, weir_ns until)
     weir_ns at = wi_sim_node_when(core->node, until);
     if (at == WEIR_FOREVER || at <= world->now)
         return at;
-    return at + wi_choose_between(&world->choices, WI_SIM_SCHEDULE, 0, world->faults.timer_late_ns);
-}
-
-/* What the world says meanwhile is for the next enter that succeeds. */
-static void wait_until(struct wi_sim_core *core, weir_ns until)
-{
-    enum wi_never told = wi_sim_wait(core->world, until);
-    if (told != WI_NEVER_SAID)
-        core->told = told;
+    return wi_ns_add(
+        at, wi_choose_between(&world->choices, WI_SIM_SCHEDULE, 0, world->faults.timer_late_ns));
 }
 
 static int interrupted(struct wi_sim_core *core)
@@ -108,14 +102,15 @@ static int interrupted(struct wi_sim_core *core)
     struct wi_sim_world *world = core->world;
     if (!wi_sim_fault(world, WI_SIM_RING, world->faults.enter_error))
         return 0;
-    wait_until(core, world->now);
+    wi_sim_yield(world);
     return errors[wi_choose(&world->choices, WI_SIM_RING, sizeof errors / sizeof *errors)];
 }
 
 static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, unsigned max)
 {
     struct wi_sim_core *core = wi_sim_core_of(be);
-    core->world->now += (weir_ns)(be->resumed - core->resumed) * WI_SIM_TASK_NS;
+    struct wi_sim_world *world = core->world;
+    world->now += (weir_ns)(be->resumed - core->resumed) * WI_SIM_TASK_NS;
     core->resumed = be->resumed;
     int rc = interrupted(core);
     if (rc < 0) {
@@ -123,10 +118,10 @@ static int sim_enter(struct wi_backend *be, weir_ns until, struct wi_cqe *out, u
         return rc;
     }
     submit(core);
-    wait_until(core, core->told != WI_NEVER_SAID ? core->world->now : limit_of(core, until));
-    if (core->told != WI_NEVER_SAID)
-        be->never = (uint8_t)core->told;
-    core->told = WI_NEVER_SAID;
+    bool told = world->running->told != WI_NEVER_SAID;
+    enum wi_never never = wi_sim_wait(world, told ? world->now : limit_of(core, until));
+    if (never != WI_NEVER_SAID)
+        be->never = (uint8_t)never;
     unsigned count = wi_sim_due_deliver(core, out, max);
     be->more = core->due_count > 0 || !wi_list_empty(&core->staged);
     return (int)count;
@@ -143,13 +138,12 @@ static void sim_wake(struct wi_backend *be)
     wi_sim_file_kick(&core->wake, POLLIN);
 }
 
-/* Another core may go first, in the middle of a step. */
+/* Another core may go first, in the middle of a step. Who posts names the core that it posts to. */
 void wi_sim_point(struct wi_backend *be)
 {
-    struct wi_sim_core *core = wi_sim_core_of(be);
-    struct wi_sim_world *world = core->world;
+    struct wi_sim_world *world = wi_sim_core_of(be)->world;
     if (wi_chance(&world->choices, WI_SIM_SCHEDULE, world->faults.preempt))
-        wait_until(core, world->now);
+        wi_sim_yield(world);
 }
 
 /* ---- descriptors, clock, entropy ---- */

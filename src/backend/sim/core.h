@@ -89,10 +89,9 @@ struct wi_sim_core {
     uint32_t slots;
     uint64_t resumed; /* tasks whose time has passed */
     struct wi_sim_part part[WI_SIM_AREA_PARTS];
-    unsigned filling;   /* which part */
-    bool no_cache;      /* READ cannot be tried */
-    bool no_raw;        /* nor RAW */
-    enum wi_never told; /* and no enter has said so */
+    unsigned filling; /* which part */
+    bool no_cache;    /* READ cannot be tried */
+    bool no_raw;      /* nor RAW */
 };
 
 static inline struct wi_sim_core *wi_sim_core_of(struct wi_backend *be)

@@ -29,10 +29,9 @@ struct wi_sim_open {
     uint64_t errors; /* of inode->errors, those that were told here */
 };
 
-static bool happens(struct wi_sim_disk *disk, wi_odds odds)
-{
-    return wi_chance(disk->medium.choices, WI_SIM_DISK, odds);
-}
+/* Whether a fault of this name does. */
+#define happens(disk, fault) \
+    wi_strikes((disk)->medium.choices, WI_SIM_DISK, (disk)->medium.faults->fault)
 
 int wi_sim_disk_open(struct wi_sim_disk **out, struct wi_choices *choices,
                      const struct wi_sim_faults *faults, uint64_t capacity_bytes)
@@ -48,6 +47,11 @@ int wi_sim_disk_open(struct wi_sim_disk **out, struct wi_choices *choices,
     disk->medium = (struct wi_sim_medium){.choices = choices, .faults = faults};
     *out = disk;
     return 0;
+}
+
+void wi_sim_disk_heed(struct wi_sim_disk *disk, const struct wi_sim_faults *faults)
+{
+    disk->medium.faults = faults;
 }
 
 void wi_sim_disk_close(struct wi_sim_disk *disk)
@@ -91,7 +95,7 @@ static int may_open(const struct wi_sim_spot *spot, int flags)
 
 static int create(struct wi_sim_disk *disk, struct wi_sim_spot *spot, uint32_t mode)
 {
-    if (happens(disk, disk->medium.faults->no_space))
+    if (happens(disk, no_space))
         return -ENOSPC;
     return wi_sim_tree_create(&disk->tree, spot->dir, spot->name, spot->len, mode, &spot->inode);
 }
@@ -165,7 +169,7 @@ static int may_read(const struct wi_sim_open *open, size_t len, uint64_t off)
 /* Less than asked, if there is less than that. The quiet answer is one byte less. */
 static size_t shortened(struct wi_sim_disk *disk, size_t len)
 {
-    if (len < 2 || !happens(disk, disk->medium.faults->file_short))
+    if (len < 2 || !happens(disk, file_short))
         return len;
     return len - 1 - wi_choose(disk->medium.choices, WI_SIM_DISK, len - 1);
 }
@@ -188,8 +192,7 @@ ssize_t wi_sim_file_read(struct wi_sim_disk *disk, struct wi_sim_open *open, voi
         return rc;
     if ((len = within(open, len, off)) == 0)
         return 0;
-    if (wi_sim_content_cached(content, len, off) < len &&
-        happens(disk, disk->medium.faults->read_error))
+    if (wi_sim_content_cached(content, len, off) < len && happens(disk, read_error))
         return -EIO;
     return wi_sim_content_read(content, mem, shortened(disk, len), off);
 }
@@ -204,7 +207,7 @@ ssize_t wi_sim_file_try_read(struct wi_sim_disk *disk, struct wi_sim_open *open,
     if ((len = within(open, len, off)) == 0)
         return 0;
     size_t cached = wi_sim_content_cached(content, len, off);
-    if (cached > 0 && happens(disk, disk->medium.faults->file_short)) {
+    if (cached > 0 && happens(disk, file_short)) {
         size_t lost = 1 + wi_choose(disk->medium.choices, WI_SIM_DISK, cached);
         wi_sim_content_evict(content, lost, off + cached - lost);
         cached = wi_sim_content_cached(content, len, off);
@@ -235,9 +238,9 @@ ssize_t wi_sim_file_write(struct wi_sim_disk *disk, struct wi_sim_open *open, co
         return rc;
     if ((open->flags & O_APPEND) != 0)
         off = content->size; /* pwrite(2), "BUGS" */
-    if (happens(disk, disk->medium.faults->write_error))
+    if (happens(disk, write_error))
         return -EIO;
-    if (happens(disk, disk->medium.faults->no_space))
+    if (happens(disk, no_space))
         return -ENOSPC;
     len = shortened(disk, len < CALL_MAX ? len : CALL_MAX);
     return written(disk, open, wi_sim_content_write(content, mem, len, off), off);
@@ -260,10 +263,10 @@ static int flush(struct wi_sim_disk *disk, struct wi_sim_open *open, uint64_t of
 {
     struct wi_sim_inode *inode = open->inode;
     int rc = 0;
-    if (happens(disk, disk->medium.faults->sync_error)) {
+    if (happens(disk, sync_error)) {
         wi_sim_content_clean(&inode->content, off, end);
         inode->errors++;
-    } else if (!happens(disk, disk->medium.faults->lying)) {
+    } else if (!happens(disk, lying)) {
         rc = wi_sim_content_sync(&inode->content, &disk->medium, off, end);
     }
     if (open->errors != inode->errors) {
@@ -276,9 +279,9 @@ static int flush(struct wi_sim_disk *disk, struct wi_sim_open *open, uint64_t of
 /* The journal keeps what a sync could not write: a later one may succeed. */
 static int sync_dir(struct wi_sim_disk *disk, struct wi_sim_inode *dir)
 {
-    if (happens(disk, disk->medium.faults->sync_error))
+    if (happens(disk, sync_error))
         return -EIO;
-    if (!happens(disk, disk->medium.faults->lying))
+    if (!happens(disk, lying))
         wi_sim_tree_sync(&disk->tree, dir);
     return 0;
 }
@@ -492,11 +495,11 @@ weir_ns wi_sim_disk_takes(struct wi_sim_disk *disk, const struct wi_req *req,
     const struct wi_sim_faults *faults = disk->medium.faults;
     if (!asks_disk(req, open))
         return WI_SIM_MEMORY_NS;
-    if (happens(disk, faults->disk_stuck))
+    if (happens(disk, disk_stuck))
         return WEIR_FOREVER;
     weir_ns takes = wi_choose_between(disk->medium.choices, WI_SIM_DISK, faults->disk_ns_min,
                                       faults->disk_ns_max);
-    return happens(disk, faults->disk_slow) ? takes * SLOW : takes;
+    return happens(disk, disk_slow) ? takes * SLOW : takes;
 }
 
 struct wi_sim_loss wi_sim_disk_crash(struct wi_sim_disk *disk)

@@ -44,6 +44,9 @@ struct wi_sim_open; /* an open file description */
 int wi_sim_disk_open(struct wi_sim_disk **out, struct wi_choices *choices,
                      const struct wi_sim_faults *faults, uint64_t capacity_bytes);
 
+/* From now on these faults; borrowed, too. */
+void wi_sim_disk_heed(struct wi_sim_disk *disk, const struct wi_sim_faults *faults);
+
 /* Nothing is open. NULL is nothing. */
 void wi_sim_disk_close(struct wi_sim_disk *disk);
 

@@ -54,6 +54,13 @@ struct wi_sim_node *wi_sim_node_new(struct wi_sim_world *world, const char *name
     return node;
 }
 
+void wi_sim_node_spare(struct wi_sim_node *node)
+{
+    node->skew = node->drift = 0;
+    wi_sim_faults_heal(&node->spared);
+    wi_sim_disk_heed(node->disk, &node->spared);
+}
+
 static void close_all(struct wi_sim_node *node)
 {
     wi_assert(node->cores == 0);

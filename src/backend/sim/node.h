@@ -46,6 +46,7 @@ struct wi_sim_node {
     uint16_t port_next;     /* of those that are chosen for who does not care */
     unsigned cores;
     struct wi_sim_disk *disk;
+    struct wi_sim_faults spared; /* what its disk does in place of the world's, once it is spared */
     struct wi_sim_link to[WI_SIM_NODES_MAX];
     void *user; /* of who runs it */
 };
@@ -54,6 +55,9 @@ struct wi_sim_node {
  * no memory, or there are too many. */
 struct wi_sim_node *wi_sim_node_new(struct wi_sim_world *world, const char *name,
                                     uint64_t disk_bytes);
+
+/* It is there for a test alone: from now on its disk has no faults, and its clock is the world's. */
+void wi_sim_node_spare(struct wi_sim_node *node);
 
 /* Its descriptors are gone without a word to anybody, and what was not synced may be. No core of it is
  * left. */

@@ -126,7 +126,7 @@ uint32_t wi_sim_sock_cut_named(struct wi_sim_sock *sock, uint32_t len, wi_odds o
                                const char *name, uint32_t events)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
-    if (len < 2 || !wi_sim_fault_named(world, WI_SIM_NETWORK, odds, name))
+    if (len < 2 || !wi_strikes_named(&world->choices, WI_SIM_NETWORK, odds, name))
         return len;
     wi_sim_sock_kick(sock, events);
     return len - 1 - (uint32_t)wi_choose(&world->choices, WI_SIM_NETWORK, len - 1);

@@ -201,8 +201,10 @@ void wi_sim_trace_ctl(const struct wi_sim_world *world, const struct wi_sim_node
     (void)fprintf(world->trace, " = %s\n", result_text(text, res));
 }
 
-void wi_sim_trace_fault(const struct wi_sim_world *world, const char *odds)
+void wi_sim_trace_fault(void *world, const char *odds)
 {
-    const char *dot = strrchr(odds, '.');
-    wi_sim_trace(world, NULL, "fault %s", dot != NULL ? dot + 1 : odds);
+    const char *name = odds + strlen(odds);
+    while (name > odds && name[-1] != '.' && name[-1] != '>')
+        name--;
+    wi_sim_trace(world, NULL, "fault %s", name);
 }

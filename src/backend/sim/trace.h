@@ -50,7 +50,8 @@ __attribute__((cold)) void wi_sim_trace_ctl(const struct wi_sim_world *world,
                                             const struct wi_sim_node *node,
                                             const struct wi_ctl *ctl, int res);
 
-/* A fault, by the expression of its odds: "world->faults.loss" is "loss". */
-__attribute__((cold)) void wi_sim_trace_fault(const struct wi_sim_world *world, const char *odds);
+/* A fault, by the expression of its odds: "world->faults.loss" is "loss". `world` is a world: this is a
+ * wi_struck_fn. */
+__attribute__((cold)) void wi_sim_trace_fault(void *world, const char *odds);
 
 #endif /* WI_BACKEND_SIM_TRACE_H */

@@ -14,6 +14,9 @@
 
 enum { HEAP_FIRST = 64 };
 
+/* Nothing is that late: from there on sums of instants could overflow. */
+#define NEVER (WEIR_FOREVER / 2)
+
 int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *source,
                       const char *faults, struct wi_why *why)
 {
@@ -36,6 +39,8 @@ int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *sou
     if (source->record != NULL)
         wi_choices_tell(&world->choices, wi_sim_record_keep, source->record);
     world->trace = source->trace;
+    if (source->trace != NULL)
+        wi_choices_tell_struck(&world->choices, wi_sim_trace_fault, world);
     int rc = wi_sim_faults_read(&world->faults, faults, &world->choices, why);
     if (rc < 0)
         free(world);
@@ -51,7 +56,6 @@ void wi_sim_world_close(struct wi_sim_world *world)
     for (unsigned i = 0; i < world->node_count; i++)
         wi_sim_node_free(world->node[i]);
     wi_assert(world->events == 0);
-    wi_choices_drop(&world->choices);
     free(world->heap);
     free(world);
 }
@@ -68,12 +72,6 @@ uint64_t wi_sim_digest(const void *bytes, size_t len)
     for (word = 0; len > 0; len--)
         word = word << 8 | *at++;
     return wi_sim_mix(hash ^ word);
-}
-
-void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds)
-{
-    if (world->trace != NULL)
-        wi_sim_trace_fault(world, odds);
 }
 
 /* ---- events ---- */
@@ -191,7 +189,7 @@ static struct wi_sim_strand *pick(struct wi_sim_world *world)
     return ready_at(world, wi_choose(&world->choices, WI_SIM_SCHEDULE, count_ready(world)));
 }
 
-/* To the next thing that happens. False: there is none. */
+/* To the next thing that happens, or to the end of time. False: there is none. */
 static bool jump(struct wi_sim_world *world)
 {
     weir_ns next = world->events > 0 ? world->heap[1]->at : WEIR_FOREVER;
@@ -199,6 +197,10 @@ static bool jump(struct wi_sim_world *world)
         if (strand_of(at)->until < next)
             next = strand_of(at)->until;
     if (next == WEIR_FOREVER)
+        return false;
+    if (next > world->time_max)
+        next = world->time_max;
+    if (next >= NEVER)
         return false;
     world->now = next;
     return true;
@@ -275,6 +277,12 @@ enum wi_never wi_sim_wait(struct wi_sim_world *world, weir_ns until)
     enum wi_never told = self->told;
     self->told = WI_NEVER_SAID;
     return told;
+}
+
+void wi_sim_yield(struct wi_sim_world *world)
+{
+    enum wi_never told = wi_sim_wait(world, world->now);
+    world->running->told = told;
 }
 
 void wi_sim_leave(struct wi_sim_world *world)

@@ -54,7 +54,7 @@ struct wi_sim_strand {
     const struct wi_sim_node *node; /* that its core is of, for the trace; or NULL */
     weir_ns until; /* it waits so long, in the world's time, or until it is kicked */
     bool kicked;
-    enum wi_never told;
+    enum wi_never told; /* and no wait has said so */
     struct wi_sim_world *world;
     void (*body)(void *arg);
     void *arg;
@@ -123,6 +123,9 @@ void wi_sim_strand_close(struct wi_sim_strand *strand);
  * `until`, in the world's time, has come. Or because nothing will come any more, and it says so. */
 enum wi_never wi_sim_wait(struct wi_sim_world *world, weir_ns until);
 
+/* Lets others go first. What the strand is told meanwhile, its next wait says. */
+void wi_sim_yield(struct wi_sim_world *world);
+
 /* The running strand, not the first, is over; its memory is good until somebody else has gone on. */
 _Noreturn void wi_sim_leave(struct wi_sim_world *world);
 
@@ -143,17 +146,6 @@ static inline void wi_sim_note(struct wi_sim_world *world, uint64_t what, uint64
 uint64_t wi_sim_digest(const void *bytes, size_t len);
 
 /* Whether a fault of these odds strikes; the trace says so. */
-#define wi_sim_fault(world, family, odds) wi_sim_fault_named(world, family, odds, #odds)
-
-__attribute__((cold)) void wi_sim_fault_struck(struct wi_sim_world *world, const char *odds);
-
-static inline bool wi_sim_fault_named(struct wi_sim_world *world, enum wi_sim_family family,
-                                      wi_odds odds, const char *name)
-{
-    bool strikes = wi_chance(&world->choices, family, odds);
-    if (__builtin_expect(strikes, 0))
-        wi_sim_fault_struck(world, name);
-    return strikes;
-}
+#define wi_sim_fault(world, family, odds) wi_strikes(&(world)->choices, family, odds)
 
 #endif /* WI_BACKEND_SIM_WORLD_H */
