@@ -81,7 +81,7 @@ int wi_sim_environment(struct wi_sim *sim);
 /* Reads and opens the files that the options name. 0, or why not; then, too, they are to be closed. */
 int wi_sim_files_open(struct wi_sim *sim, struct wi_why *why);
 
-/* 0; -EIO: the record is not complete, and `why` says it. */
+/* 0; -EIO: the record or the trace is not complete, and `why` says it. */
 int wi_sim_files_close(struct wi_sim *sim, struct wi_why *why);
 
 /* Adds what came of the world to the file that WEIR_SIM_MARKS names. 0 or -EIO, and `why` says it. */

@@ -99,14 +99,15 @@ int wi_sim_files_open(struct wi_sim *sim, struct wi_why *why)
 
 int wi_sim_files_close(struct wi_sim *sim, struct wi_why *why)
 {
-    int rc = 0;
-    wi_sim_trace_close(sim->trace);
     wi_sim_record_free(sim->replay);
-    if (sim->record != NULL)
-        rc = wi_sim_record_close(sim->record, sim->opts.record, why);
+    int rc = wi_sim_trace_close(sim->trace, sim->opts.trace, why), error = 0;
     if (rc < 0)
+        sim->prefix = sim->from.trace;
+    if (sim->record != NULL)
+        error = wi_sim_record_close(sim->record, sim->opts.record, why);
+    if (error < 0)
         sim->prefix = sim->from.record;
-    return rc;
+    return error < 0 ? error : rc;
 }
 
 /* One line for the world and one for each mark, behind those of worlds before. */

@@ -544,6 +544,23 @@ CASE(sim_world_in_which_nothing_can_happen_any_more_ends_with_a_dump)
     CHECK_GE(said("for a simulated node"), 1);
 }
 
+static int wait_for_one_of_three(void *arg)
+{
+    (void)arg;
+    (void)start("a", echo_server, NULL);
+    (void)start("b", echo_server, NULL);
+    return weir_sim_wait(start("c", echo_server, NULL));
+}
+
+CASE(sim_nodes_of_a_world_that_is_stuck_all_say_so_in_any_order)
+{
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        log_lines.count = 0;
+        CHECK_EQ(run_world(seed, "preempt=0.5", wait_for_one_of_three, NULL, NULL), -EDEADLK);
+        CHECK_EQ(said("deadlock: nothing can ever wake"), 4);
+    }
+}
+
 static int sleep_for_ever(void *arg)
 {
     (void)arg;
@@ -762,6 +779,18 @@ CASE(sim_trace_names_the_faults_that_strike)
     CHECK_EQ(traced("sync_error=1", have_it_synced, "sync_error"), 1);
     CHECK_GT(traced("send_short=1", ask_a_server, "send_short"), 0);
     CHECK_GT(traced("recv_short=1", ask_a_server, "recv_short"), 0);
+}
+
+CASE(sim_files_that_cannot_be_written_are_named)
+{
+    struct weir_sim_opts opts = {
+        .size = sizeof opts, .log = lines_take, .log_user = &log_lines, .trace = "/dev/full"};
+    CHECK_EQ(weir_sim_run(1, &opts, something_random, &(uint64_t){0}), -EIO);
+    opts.trace = NULL;
+    opts.record = "/dev/full";
+    opts.faults = "hostile";
+    CHECK_EQ(weir_sim_run(1, &opts, something_random, &(uint64_t){0}), -EIO);
+    CHECK_EQ(said("weir_sim_run: /dev/full: cannot be written"), 2);
 }
 
 CASE(sim_report_counts_the_faults_of_disks_too)

@@ -45,7 +45,7 @@ void wi_sim_raw_read(struct wi_sim_request *r)
     r->zero_copy = sqe.opcode == IORING_OP_SEND_ZC;
     r->req =
         (struct wi_req){.opcode = r->zero_copy ? WI_OP_SEND : WI_OP_NOP,
-                        .fd = sqe.fd,
+                        .fd = sqe.flags & IOSQE_FIXED_FILE ? -1 : sqe.fd, /* none is registered */
                         .mem = (void *)(uintptr_t)sqe.addr, // NOLINT(performance-no-int-to-ptr)
                         .len = sqe.len,
                         .msg_flags = sqe.msg_flags};

@@ -47,10 +47,15 @@ int wi_sim_trace_open(FILE **out, const char *path, struct wi_why *why)
     return 0;
 }
 
-void wi_sim_trace_close(FILE *file)
+int wi_sim_trace_close(FILE *file, const char *path, struct wi_why *why)
 {
-    if (file != NULL && file != stderr)
-        (void)fclose(file);
+    if (file == NULL || file == stderr)
+        return 0;
+    bool failed = ferror(file) != 0;
+    if (fclose(file) == 0 && !failed)
+        return 0;
+    (void)snprintf(why->text, sizeof why->text, "%.160s: cannot be written", path);
+    return -EIO;
 }
 
 static void begin_line(const struct wi_sim_world *world, const struct wi_sim_node *node)

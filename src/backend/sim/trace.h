@@ -25,8 +25,8 @@ struct wi_sim_world;
 /* Opens a file for it, or stderr for "-". 0, or why not, and `why` says it. */
 int wi_sim_trace_open(FILE **out, const char *path, struct wi_why *why);
 
-/* Closes what the other one opened; NULL is nothing. */
-void wi_sim_trace_close(FILE *file);
+/* Closes what the other one opened; NULL is nothing. 0; -EIO: it is not complete, and `why` says it. */
+int wi_sim_trace_close(FILE *file, const char *path, struct wi_why *why);
 
 __attribute__((cold, format(printf, 3, 4))) void wi_sim_trace(const struct wi_sim_world *world,
                                                               const struct wi_sim_node *node,

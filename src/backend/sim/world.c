@@ -206,7 +206,8 @@ static bool jump(struct wi_sim_world *world)
     return true;
 }
 
-/* The first strand, which may end the others, comes last: so each says itself how it stands. */
+/* The first strand comes last, unless it is preferred: it asks the others to stop, which they do when
+ * they have said themselves how they stand. */
 static void tell_all(struct wi_sim_world *world, enum wi_never what)
 {
     WI_SIM_TRACE(world, NULL, what == WI_NEVER_LATER ? "time is up" : "nothing will ever happen");
