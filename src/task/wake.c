@@ -40,14 +40,19 @@ struct weir_wake {
     bool closed;
 };
 
-static void drop(struct weir_wake *wake)
+static void drop_holds(struct weir_wake *wake, uint32_t holds)
 {
-    uint32_t before = atomic_fetch_sub_explicit(&wake->holders, 1, memory_order_acq_rel);
-    WEIR_REQUIRE(before > 0, "weir_wake_drop without a hold");
-    if (before > 1)
+    uint32_t before = atomic_fetch_sub_explicit(&wake->holders, holds, memory_order_acq_rel);
+    WEIR_REQUIRE(before >= holds, "weir_wake_drop without a hold");
+    if (before > holds)
         return;
     wi_door_drop(wake->door);
     free(wake);
+}
+
+static void drop(struct weir_wake *wake)
+{
+    drop_holds(wake, 1);
 }
 
 static void hold(struct weir_wake *wake)
@@ -170,12 +175,9 @@ void wi_wakes_discard(struct wi_core *core)
         struct weir_wake *wake = wi_container_of(at, struct weir_wake, link);
         next = at->next;
         uint32_t before = atomic_fetch_or_explicit(&wake->bits, WAKE_CLOSED, memory_order_acq_rel);
-        if ((before & (WAKE_POSTED | WAKE_CLOSED)) == WAKE_POSTED)
-            drop(wake); /* the message's */
-        if (wake->waiter != NULL)
-            drop(wake);
+        bool posted = (before & (WAKE_POSTED | WAKE_CLOSED)) == WAKE_POSTED;
         wi_list_remove(&wake->link);
-        drop(wake);
+        drop_holds(wake, 1 + (uint32_t)posted + (wake->waiter != NULL));
     }
 }
 
