@@ -248,6 +248,7 @@ static int crash_while_it_ends(void *arg)
         ends = false;
         CHECK_EQ(weir_sim_restart(node, end_soon, &ends), 0);
     }
+    (void)weir_sim_crash(node); /* it would write to this frame */
     return 0;
 }
 
