@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "fs/fs.h"
 #include "support/worlds.h"
 #include "task/core.h"
 
@@ -238,6 +239,22 @@ CASE(sim_ex6_core_does_not_wait_while_something_can_run)
 
 /* ---- EX11, EX12, EX13, EX14 ---- */
 
+static int control(enum wi_ctl_what what, int fd, int a, int b)
+{
+    struct wi_backend *be = wi_core_self->engine.be;
+    return be->ops->ctl(be, &(struct wi_ctl){.what = what, .fd = fd, .a = a, .b = b});
+}
+
+/* A listening socket as the operations know it. */
+static int listen_anywhere(struct weir_core *core)
+{
+    int fd = control(WI_CTL_SOCKET, 0, AF_INET, SOCK_STREAM);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(control(WI_CTL_LISTEN, fd, 1, 0), 0);
+    CHECK_EQ(weir_fd_attach(core, fd), 0);
+    return fd;
+}
+
 static int receive_nothing(void *arg)
 {
     struct pair *pair = arg;
@@ -317,6 +334,21 @@ static enum weir_op_verdict note_end(struct weir_op *op, ssize_t result, unsigne
     return WEIR_OP_DONE;
 }
 
+static void start_counting(struct op_end *end)
+{
+    end->over = false;
+    end->op = (struct weir_op){.fn = note_end, .user = end};
+}
+
+static ssize_t wait_for_end(const struct op_end *end)
+{
+    for (int waits = 0; !end->over; waits++) {
+        CHECK_LT(waits, 100000); /* else it never ends */
+        CHECK_EQ(weir_sleep(WEIR_US), 0);
+    }
+    return end->result;
+}
+
 static int limited_ops(void *arg)
 {
     enum { OPS = 30 };
@@ -324,22 +356,40 @@ static int limited_ops(void *arg)
     struct weir_core *core = weir_core_self();
     (void)arg;
     for (int i = 0; i < OPS; i++) {
-        end[i].op = (struct weir_op){.fn = note_end, .user = &end[i]};
+        start_counting(&end[i]);
         weir_op_nop(core, &end[i].op);
     }
     for (int i = 0; i < OPS; i += 3)
         CHECK_EQ(weir_op_cancel(core, &end[i].op), 1);
     for (int i = 0; i < OPS; i++) {
-        while (!end[i].over)
-            CHECK_EQ(weir_sleep(WEIR_US), 0);
-        CHECK(end[i].result == 0 || (i % 3 == 0 && end[i].result == -ECANCELED));
+        ssize_t result = wait_for_end(&end[i]);
+        CHECK(result == 0 || (i % 3 == 0 && result == -ECANCELED));
     }
     return 0;
+}
+
+/* One that ends only when it is cancelled has the one place, and others wait for it. */
+static void cancel_in_the_one_place(void)
+{
+    struct op_end accept, nop;
+    struct weir_core *core = weir_core_self();
+    int fd = listen_anywhere(core);
+    start_counting(&accept);
+    start_counting(&nop);
+    weir_op_accept_multi(core, &accept.op, fd);
+    weir_op_nop(core, &nop.op);
+    CHECK_EQ(weir_sleep((weir_ns)weir_random_below(20) * WEIR_US), 0);
+    CHECK(!nop.over);
+    CHECK_EQ(weir_op_cancel(core, &accept.op), 1);
+    CHECK_EQ(wait_for_end(&accept), -ECANCELED);
+    CHECK_EQ(wait_for_end(&nop), 0);
+    CHECK_EQ(weir_fd_close(core, fd), 0);
 }
 
 static int limited_tasks(void *arg)
 {
     CHECK_EQ(limited_ops(NULL), 0);
+    cancel_in_the_one_place();
     return cancel_storm(arg);
 }
 
@@ -394,31 +444,91 @@ CASE(sim_ex14_cancel_stays_whatever_a_loser_waits_for_afterwards)
 
 /* ---- EX15 ---- */
 
-/* Chains on a ring that has no room for them, or only just: all of a chain is taken, or none. */
+enum { CHAINS = 8, STEPS = 5 };
+
+/* Of steps that write one byte each to the same place, so that it says which one was the last. */
+struct chained {
+    struct weir_step step[STEPS];
+    struct op_end end, behind; /* `behind` is an operation of its own, and no part of the chain */
+    unsigned count, broken;    /* the step that fails */
+};
+
+static const char letter[STEPS] = {'a', 'b', 'c', 'd', 'e'};
+
+static bool is_write(unsigned i, unsigned step)
+{
+    return i % 2 == 0 || step % 2 == 1; /* chains that are to be ended early have no-ops, too */
+}
+
+static void start_chain(struct weir_core *core, struct chained *self, unsigned i, const int fd[2])
+{
+    memset(self->step, 0, sizeof self->step);
+    self->count = 2 + i % (STEPS - 1);
+    self->broken = i % 4 == 2 ? (unsigned)weir_random_below(self->count) : STEPS;
+    for (unsigned k = 0; k < self->count; k++)
+        if (is_write(i, k))
+            weir_step_write_at(&self->step[k], fd[k == self->broken], &letter[k], 1, i);
+        else
+            weir_step_nop(&self->step[k]);
+    start_counting(&self->end);
+    start_counting(&self->behind);
+    self->end.op.deadline = i % 4 == 3 ? weir_now() + WEIR_US : 0;
+    weir_op_chain(core, &self->end.op, self->step, self->count);
+    weir_op_nop(core, &self->behind.op);
+    if (i % 4 == 1)
+        CHECK_EQ(weir_op_cancel(core, &self->end.op), 1);
+}
+
+static void check_chain(const struct chained *self, unsigned i, weir_file file)
+{
+    ssize_t result = wait_for_end(&self->end);
+    char last = '.', got;
+    bool over = false;
+    for (unsigned k = 0; k < self->count; k++) {
+        bool done = weir_step_done(&self->step[k]) > 0;
+        CHECK(!done || !over);
+        last = done ? letter[k] : last;
+        over |= is_write(i, k) && !done;
+    }
+    if (i % 4 == 0)
+        CHECK_EQ(result, self->count);
+    else if (i % 4 == 2)
+        CHECK_EQ(result, -EBADF);
+    else
+        CHECK(result >= 0 || result == (i % 4 == 1 ? -ECANCELED : -ETIMEDOUT));
+    CHECK_EQ(wait_for_end(&self->behind), 0);
+    CHECK_EQ(weir_read_at(file, &got, 1, i), 1);
+    CHECK_EQ(got, last);
+}
+
+static int attach_file(struct weir_core *core, weir_file file)
+{
+    int fd = wi_file_find(wi_core_self, file)->fd;
+    CHECK_EQ(weir_fd_attach(core, fd), 0);
+    return fd;
+}
+
+/* Chains on a ring that has no room for them, or only just: all of a chain is taken, or none, and
+ * nothing else. */
 static int chains(void *arg)
 {
-    enum { CHAINS = 8, STEPS = 5 };
     struct weir_core *core = weir_core_self();
-    struct weir_step step[CHAINS][STEPS];
-    struct op_end end[CHAINS] = {{.over = false}};
+    struct chained chained[CHAINS];
+    weir_file file[2]; /* the second one may not be written to */
+    int fd[2];
     (void)arg;
-    memset(step, 0, sizeof step);
-    for (int i = 0; i < CHAINS; i++) {
-        for (int k = 0; k < STEPS; k++)
-            weir_step_nop(&step[i][k]);
-        end[i].op = (struct weir_op){
-            .fn = note_end, .user = &end[i], .deadline = i % 4 == 3 ? weir_now() + WEIR_US : 0};
-        weir_op_chain(core, &end[i].op, step[i], 2 + (unsigned)i % (STEPS - 1));
-        if (i % 4 == 1)
-            CHECK_EQ(weir_op_cancel(core, &end[i].op), 1);
-    }
-    for (int i = 0; i < CHAINS; i++) {
-        while (!end[i].over)
-            CHECK_EQ(weir_sleep(WEIR_US), 0);
-        if (i % 2 == 0)
-            CHECK_EQ(end[i].result, 0);
-        else
-            CHECK(end[i].result == 0 || end[i].result == (i % 4 == 1 ? -ECANCELED : -ETIMEDOUT));
+    CHECK_EQ(weir_open(&file[0], "/log", WEIR_FILE_OPTS(.write = 1, .create = 1)), 0);
+    CHECK_EQ(weir_open(&file[1], "/log", NULL), 0);
+    CHECK_EQ(weir_write_at(file[0], "........", CHAINS, 0), 0);
+    for (int i = 0; i < 2; i++)
+        fd[i] = attach_file(core, file[i]);
+    for (unsigned i = 0; i < CHAINS; i++)
+        start_chain(core, &chained[i], i, fd);
+    for (unsigned i = 0; i < CHAINS; i++)
+        check_chain(&chained[i], i, file[1]);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(weir_fd_detach(core, fd[i]), 0);
+        CHECK_EQ(weir_file_close(&file[i]), 0);
     }
     return 0;
 }
