@@ -115,22 +115,32 @@ static int end_when_woken(void *arg)
     return weir_event_wait(arg);
 }
 
+/* The close that it makes last wakes who makes it. */
+static int end_with_a_close(void *arg)
+{
+    return weir_close(arg);
+}
+
 static int wake_tasks_that_end(void *arg)
 {
     enum { ROUNDS = 20, TASKS = 50 };
     struct weir_stats stats = {.size = sizeof stats};
+    struct pair pair;
     (void)arg;
     for (int round = 0; round < ROUNDS; round++) {
         struct weir_event event = {{0}};
+        open_pair(&pair);
         WEIR_SCOPE(tasks, WEIR_ALL);
         for (int i = 0; i < TASKS; i++)
             CHECK_EQ(weir_spawn(&tasks, end_when_woken, &event), 0);
+        CHECK_EQ(weir_spawn(&tasks, end_with_a_close, &pair.sock[0]), 0);
         for (uint64_t n = weir_random_below(3); n > 0; n--)
             CHECK_EQ(weir_yield(), 0);
         CHECK_EQ(weir_event_set(&event), 0);
         if (weir_random_below(2) == 0)
             weir_scope_cancel(&tasks); /* a second reason to run, of tasks that are about to end */
         weir_scope_close(&tasks);
+        close_pair(&pair);
         CHECK_EQ(weir_stats(&stats), 0);
         CHECK_EQ(stats.tasks_live, 1);
         CHECK_EQ(wi_core_self->tasks.live, 1);
@@ -156,6 +166,8 @@ struct mutual_side {
     int own;
 };
 
+enum { ECHOES = 20, BYSTANDERS = 10, ROUNDS_MAX = 100000 * ECHOES };
+
 static int wake_each_other(void *arg)
 {
     struct mutual_side *side = arg;
@@ -164,14 +176,33 @@ static int wake_each_other(void *arg)
         CHECK_EQ(weir_event_set(&mutual->turn[!side->own]), 0);
         CHECK_EQ(weir_event_wait(&mutual->turn[side->own]), 0);
         CHECK_EQ(weir_event_clear(&mutual->turn[side->own]), 0);
-        mutual->rounds++;
+        CHECK_LT(++mutual->rounds, ROUNDS_MAX); /* else the others are starved */
     }
     return weir_event_set(&mutual->turn[!side->own]);
 }
 
+static void check_turns(uint64_t turns, uint64_t rounds)
+{
+    CHECK_LT(turns, ROUNDS_MAX);
+    CHECK_LT(turns, 3 * (rounds + 2));
+    CHECK_LT(rounds, 3 * (turns + 2)); /* of two tasks */
+}
+
+/* Can always run, and gets its turn as often as each of them. */
+static int stand_by(void *arg)
+{
+    const struct mutual *mutual = arg;
+    uint64_t turns = 0;
+    for (; !mutual->over; turns++) {
+        check_turns(turns, mutual->rounds);
+        CHECK_EQ(weir_yield(), 0);
+    }
+    check_turns(turns, mutual->rounds);
+    return 0;
+}
+
 static int do_io_beside_them(void *arg)
 {
-    enum { ECHOES = 20 };
     struct mutual mutual = {.over = false};
     struct mutual_side a = {&mutual, 0}, b = {&mutual, 1};
     struct pair pair;
@@ -180,9 +211,10 @@ static int do_io_beside_them(void *arg)
     WEIR_SCOPE(others, WEIR_ALL);
     CHECK_EQ(weir_spawn(&others, wake_each_other, &a), 0);
     CHECK_EQ(weir_spawn(&others, wake_each_other, &b), 0);
+    for (int i = 0; i < BYSTANDERS; i++)
+        CHECK_EQ(weir_spawn(&others, stand_by, &mutual), 0);
     for (int i = 0; i < ECHOES; i++)
         CHECK_EQ(echo_once(&pair, (char)i), 0);
-    CHECK_LT(mutual.rounds, 100000 * ECHOES); /* a bound: without one it would never get here */
     mutual.over = true;
     CHECK_EQ(weir_scope_wait(&others), 0);
     close_pair(&pair);
@@ -594,22 +626,52 @@ static int sleep_for_ever(void *arg)
     return weir_sleep_until(until);
 }
 
-static int sleep_for_years(void *arg)
+/* Limits without an end, of a block and of a call. */
+static int receive_for_ever(void *arg)
 {
-    weir_ns ever = WEIR_FOREVER, nearly = INT64_MAX - 1;
-    weir_ns since = weir_now();
-    (void)arg;
-    WEIR_SCOPE(sleepers, WEIR_ALL);
-    weir_task a, b;
-    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &ever, &a), 0);
-    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &nearly, &b), 0);
+    struct pair *pair = arg;
+    char byte;
+    WEIR_WITHIN(WEIR_FOREVER);
+    CHECK_EQ(weir_sock_set_recv_timeout(pair->sock[1], WEIR_FOREVER), 0);
+    return (int)weir_recv(pair->sock[1], &byte, 1);
+}
+
+static void sleep_to_the_past(weir_ns since)
+{
     CHECK_EQ(weir_sleep(0), 0);
     CHECK_EQ(weir_sleep(-1), 0);
     CHECK_EQ(weir_sleep(INT64_MIN), 0);
+    CHECK_EQ(weir_sleep_until(since), 0);
+    CHECK_EQ(weir_sleep_until(0), 0);
+    CHECK_EQ(weir_sleep_until(-1), 0);
+    CHECK_EQ(weir_sleep_until(INT64_MIN), 0);
+}
+
+static int sleep_for_years(void *arg)
+{
+    static const int years[] = {30, 200};
+    weir_ns ever = WEIR_FOREVER, nearly = INT64_MAX - 1;
+    struct pair pair;
+    (void)arg;
+    open_pair(&pair);
+    WEIR_SCOPE(sleepers, WEIR_ALL);
+    weir_task a, b, reader;
+    weir_ns since = weir_now();
+    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &ever, &a), 0);
+    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &nearly, &b), 0);
+    CHECK_EQ(weir_spawn_task(&sleepers, receive_for_ever, &pair, &reader), 0);
+    sleep_to_the_past(since);
     CHECK_LT(weir_now() - since, WEIR_SEC);
-    CHECK_EQ(weir_sleep(30 * YEAR), 0);
-    CHECK_GE(weir_now() - since, 30 * YEAR);
-    CHECK_LT(weir_now() - since, 30 * YEAR + WEIR_SEC);
+    for (int i = 0; i < 2; i++) {
+        since = weir_now();
+        CHECK_EQ(weir_sleep(years[i] * YEAR), 0);
+        CHECK_GE(weir_now() - since, years[i] * YEAR);
+        CHECK_LT(weir_now() - since, years[i] * YEAR + WEIR_SEC);
+    }
+    CHECK_EQ(weir_task_is_finished(reader), 0);
+    CHECK_EQ(weir_send(pair.sock[0], "", 1), 0);
+    CHECK_EQ(weir_task_wait(&reader), 1);
+    close_pair(&pair);
     CHECK_EQ(weir_task_is_finished(a), 0);
     CHECK_EQ(weir_task_is_finished(b), 0);
     CHECK_EQ(weir_task_cancel(a), 1);
