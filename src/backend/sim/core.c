@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backend/sim/socket.h"
+#include "base/clock.h"
 #include "base/require.h"
 #include "base/self.h"
 
@@ -91,7 +92,8 @@ static weir_ns limit_of(struct wi_sim_core *core, weir_ns until)
     weir_ns at = wi_sim_node_when(core->node, until);
     if (at == WEIR_FOREVER || at <= world->now)
         return at;
-    return at + wi_choose_between(&world->choices, WI_SIM_SCHEDULE, 0, world->faults.timer_late_ns);
+    return wi_ns_add(
+        at, wi_choose_between(&world->choices, WI_SIM_SCHEDULE, 0, world->faults.timer_late_ns));
 }
 
 /* What the world says meanwhile is for the next enter that succeeds. */
