@@ -14,7 +14,6 @@ function(weir_add_scenario name scenario source) # [definitions]
 endfunction()
 
 weir_add_scenario(sim_churn churn "")
-set(pointed ${PROJECT_SOURCE_DIR}/src/task/core.c ${PROJECT_SOURCE_DIR}/src/task/door.c)
 weir_add_scenario(sim_cores cores "${pointed}" WEIR_POINTS)
 
 # The bug's number in src/base/canary.h, and where it lives.

@@ -16,6 +16,7 @@ struct side {
     struct weir_wake *wake[TASKS];
     unsigned opened, seen[TASKS];
     bool done; /* posts nothing any more */
+    unsigned run_budget;
     int result;
 };
 
@@ -83,7 +84,8 @@ static void drop_others(struct side *self)
 static int run_side(struct side *side)
 {
     struct wi_start start = {.node = side->node};
-    int rc = wi_run_as(WEIR_OPTS(.log_level = WEIR_LOG_ERROR), side_main, side, &start);
+    int rc = wi_run_as(WEIR_OPTS(.log_level = WEIR_LOG_ERROR, .run_budget = side->run_budget),
+                       side_main, side, &start);
     drop_others(side);
     return rc;
 }
@@ -100,7 +102,8 @@ static void storm(uint64_t seed, const char *faults)
     struct wi_sim_source source = {.seed = seed};
     struct wi_sim_world *world;
     struct wi_why why = {{0}};
-    struct side a = {.result = 1}, b = {.result = 1};
+    unsigned budget = seed % 2; /* of 1: most are woken again before they run */
+    struct side a = {.result = 1, .run_budget = budget}, b = {.result = 1, .run_budget = budget};
     CHECK_EQ(wi_sim_world_open(&world, &source, faults, &why), 0);
     world->time_max = WI_SIM_BIRTH + 60 * WEIR_SEC;
     a.node = b.node = wi_sim_node_new(world, NULL, 0);

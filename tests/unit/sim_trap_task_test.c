@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "fs/fs.h"
 #include "support/worlds.h"
 #include "task/core.h"
 
@@ -114,22 +115,32 @@ static int end_when_woken(void *arg)
     return weir_event_wait(arg);
 }
 
+/* The close that it makes last wakes who makes it. */
+static int end_with_a_close(void *arg)
+{
+    return weir_close(arg);
+}
+
 static int wake_tasks_that_end(void *arg)
 {
     enum { ROUNDS = 20, TASKS = 50 };
     struct weir_stats stats = {.size = sizeof stats};
+    struct pair pair;
     (void)arg;
     for (int round = 0; round < ROUNDS; round++) {
         struct weir_event event = {{0}};
+        open_pair(&pair);
         WEIR_SCOPE(tasks, WEIR_ALL);
         for (int i = 0; i < TASKS; i++)
             CHECK_EQ(weir_spawn(&tasks, end_when_woken, &event), 0);
+        CHECK_EQ(weir_spawn(&tasks, end_with_a_close, &pair.sock[0]), 0);
         for (uint64_t n = weir_random_below(3); n > 0; n--)
             CHECK_EQ(weir_yield(), 0);
         CHECK_EQ(weir_event_set(&event), 0);
         if (weir_random_below(2) == 0)
             weir_scope_cancel(&tasks); /* a second reason to run, of tasks that are about to end */
         weir_scope_close(&tasks);
+        close_pair(&pair);
         CHECK_EQ(weir_stats(&stats), 0);
         CHECK_EQ(stats.tasks_live, 1);
         CHECK_EQ(wi_core_self->tasks.live, 1);
@@ -155,6 +166,8 @@ struct mutual_side {
     int own;
 };
 
+enum { ECHOES = 20, BYSTANDERS = 10, ROUNDS_MAX = 100000 * ECHOES };
+
 static int wake_each_other(void *arg)
 {
     struct mutual_side *side = arg;
@@ -163,14 +176,33 @@ static int wake_each_other(void *arg)
         CHECK_EQ(weir_event_set(&mutual->turn[!side->own]), 0);
         CHECK_EQ(weir_event_wait(&mutual->turn[side->own]), 0);
         CHECK_EQ(weir_event_clear(&mutual->turn[side->own]), 0);
-        mutual->rounds++;
+        CHECK_LT(++mutual->rounds, ROUNDS_MAX); /* else the others are starved */
     }
     return weir_event_set(&mutual->turn[!side->own]);
 }
 
+static void check_turns(uint64_t turns, uint64_t rounds)
+{
+    CHECK_LT(turns, ROUNDS_MAX);
+    CHECK_LT(turns, 3 * (rounds + 2));
+    CHECK_LT(rounds, 3 * (turns + 2)); /* of two tasks */
+}
+
+/* Can always run, and gets its turn as often as each of them. */
+static int stand_by(void *arg)
+{
+    const struct mutual *mutual = arg;
+    uint64_t turns = 0;
+    for (; !mutual->over; turns++) {
+        check_turns(turns, mutual->rounds);
+        CHECK_EQ(weir_yield(), 0);
+    }
+    check_turns(turns, mutual->rounds);
+    return 0;
+}
+
 static int do_io_beside_them(void *arg)
 {
-    enum { ECHOES = 20 };
     struct mutual mutual = {.over = false};
     struct mutual_side a = {&mutual, 0}, b = {&mutual, 1};
     struct pair pair;
@@ -179,9 +211,10 @@ static int do_io_beside_them(void *arg)
     WEIR_SCOPE(others, WEIR_ALL);
     CHECK_EQ(weir_spawn(&others, wake_each_other, &a), 0);
     CHECK_EQ(weir_spawn(&others, wake_each_other, &b), 0);
+    for (int i = 0; i < BYSTANDERS; i++)
+        CHECK_EQ(weir_spawn(&others, stand_by, &mutual), 0);
     for (int i = 0; i < ECHOES; i++)
         CHECK_EQ(echo_once(&pair, (char)i), 0);
-    CHECK_LT(mutual.rounds, 100000 * ECHOES); /* a bound: without one it would never get here */
     mutual.over = true;
     CHECK_EQ(weir_scope_wait(&others), 0);
     close_pair(&pair);
@@ -237,6 +270,22 @@ CASE(sim_ex6_core_does_not_wait_while_something_can_run)
 }
 
 /* ---- EX11, EX12, EX13, EX14 ---- */
+
+static int control(enum wi_ctl_what what, int fd, int a, int b)
+{
+    struct wi_backend *be = wi_core_self->engine.be;
+    return be->ops->ctl(be, &(struct wi_ctl){.what = what, .fd = fd, .a = a, .b = b});
+}
+
+/* A listening socket as the operations know it. */
+static int listen_anywhere(struct weir_core *core)
+{
+    int fd = control(WI_CTL_SOCKET, 0, AF_INET, SOCK_STREAM);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(control(WI_CTL_LISTEN, fd, 1, 0), 0);
+    CHECK_EQ(weir_fd_attach(core, fd), 0);
+    return fd;
+}
 
 static int receive_nothing(void *arg)
 {
@@ -317,6 +366,21 @@ static enum weir_op_verdict note_end(struct weir_op *op, ssize_t result, unsigne
     return WEIR_OP_DONE;
 }
 
+static void start_counting(struct op_end *end)
+{
+    end->over = false;
+    end->op = (struct weir_op){.fn = note_end, .user = end};
+}
+
+static ssize_t wait_for_end(const struct op_end *end)
+{
+    for (int waits = 0; !end->over; waits++) {
+        CHECK_LT(waits, 100000); /* else it never ends */
+        CHECK_EQ(weir_sleep(WEIR_US), 0);
+    }
+    return end->result;
+}
+
 static int limited_ops(void *arg)
 {
     enum { OPS = 30 };
@@ -324,22 +388,40 @@ static int limited_ops(void *arg)
     struct weir_core *core = weir_core_self();
     (void)arg;
     for (int i = 0; i < OPS; i++) {
-        end[i].op = (struct weir_op){.fn = note_end, .user = &end[i]};
+        start_counting(&end[i]);
         weir_op_nop(core, &end[i].op);
     }
     for (int i = 0; i < OPS; i += 3)
         CHECK_EQ(weir_op_cancel(core, &end[i].op), 1);
     for (int i = 0; i < OPS; i++) {
-        while (!end[i].over)
-            CHECK_EQ(weir_sleep(WEIR_US), 0);
-        CHECK(end[i].result == 0 || (i % 3 == 0 && end[i].result == -ECANCELED));
+        ssize_t result = wait_for_end(&end[i]);
+        CHECK(result == 0 || (i % 3 == 0 && result == -ECANCELED));
     }
     return 0;
+}
+
+/* One that ends only when it is cancelled has the one place, and others wait for it. */
+static void cancel_in_the_one_place(void)
+{
+    struct op_end accept, nop;
+    struct weir_core *core = weir_core_self();
+    int fd = listen_anywhere(core);
+    start_counting(&accept);
+    start_counting(&nop);
+    weir_op_accept_multi(core, &accept.op, fd);
+    weir_op_nop(core, &nop.op);
+    CHECK_EQ(weir_sleep((weir_ns)weir_random_below(20) * WEIR_US), 0);
+    CHECK(!nop.over);
+    CHECK_EQ(weir_op_cancel(core, &accept.op), 1);
+    CHECK_EQ(wait_for_end(&accept), -ECANCELED);
+    CHECK_EQ(wait_for_end(&nop), 0);
+    CHECK_EQ(weir_fd_close(core, fd), 0);
 }
 
 static int limited_tasks(void *arg)
 {
     CHECK_EQ(limited_ops(NULL), 0);
+    cancel_in_the_one_place();
     return cancel_storm(arg);
 }
 
@@ -394,31 +476,91 @@ CASE(sim_ex14_cancel_stays_whatever_a_loser_waits_for_afterwards)
 
 /* ---- EX15 ---- */
 
-/* Chains on a ring that has no room for them, or only just: all of a chain is taken, or none. */
+enum { CHAINS = 8, STEPS = 5 };
+
+/* Of steps that write one byte each to the same place, so that it says which one was the last. */
+struct chained {
+    struct weir_step step[STEPS];
+    struct op_end end, behind; /* `behind` is an operation of its own, and no part of the chain */
+    unsigned count, broken;    /* the step that fails */
+};
+
+static const char letter[STEPS] = {'a', 'b', 'c', 'd', 'e'};
+
+static bool is_write(unsigned i, unsigned step)
+{
+    return i % 2 == 0 || step % 2 == 1; /* chains that are to be ended early have no-ops, too */
+}
+
+static void start_chain(struct weir_core *core, struct chained *self, unsigned i, const int fd[2])
+{
+    memset(self->step, 0, sizeof self->step);
+    self->count = 2 + i % (STEPS - 1);
+    self->broken = i % 4 == 2 ? (unsigned)weir_random_below(self->count) : STEPS;
+    for (unsigned k = 0; k < self->count; k++)
+        if (is_write(i, k))
+            weir_step_write_at(&self->step[k], fd[k == self->broken], &letter[k], 1, i);
+        else
+            weir_step_nop(&self->step[k]);
+    start_counting(&self->end);
+    start_counting(&self->behind);
+    self->end.op.deadline = i % 4 == 3 ? weir_now() + WEIR_US : 0;
+    weir_op_chain(core, &self->end.op, self->step, self->count);
+    weir_op_nop(core, &self->behind.op);
+    if (i % 4 == 1)
+        CHECK_EQ(weir_op_cancel(core, &self->end.op), 1);
+}
+
+static void check_chain(const struct chained *self, unsigned i, weir_file file)
+{
+    ssize_t result = wait_for_end(&self->end);
+    char last = '.', got;
+    bool over = false;
+    for (unsigned k = 0; k < self->count; k++) {
+        bool done = weir_step_done(&self->step[k]) > 0;
+        CHECK(!done || !over);
+        last = done ? letter[k] : last;
+        over |= is_write(i, k) && !done;
+    }
+    if (i % 4 == 0)
+        CHECK_EQ(result, self->count);
+    else if (i % 4 == 2)
+        CHECK_EQ(result, -EBADF);
+    else
+        CHECK(result >= 0 || result == (i % 4 == 1 ? -ECANCELED : -ETIMEDOUT));
+    CHECK_EQ(wait_for_end(&self->behind), 0);
+    CHECK_EQ(weir_read_at(file, &got, 1, i), 1);
+    CHECK_EQ(got, last);
+}
+
+static int attach_file(struct weir_core *core, weir_file file)
+{
+    int fd = wi_file_find(wi_core_self, file)->fd;
+    CHECK_EQ(weir_fd_attach(core, fd), 0);
+    return fd;
+}
+
+/* Chains on a ring that has no room for them, or only just: all of a chain is taken, or none, and
+ * nothing else. */
 static int chains(void *arg)
 {
-    enum { CHAINS = 8, STEPS = 5 };
     struct weir_core *core = weir_core_self();
-    struct weir_step step[CHAINS][STEPS];
-    struct op_end end[CHAINS] = {{.over = false}};
+    struct chained chained[CHAINS];
+    weir_file file[2]; /* the second one may not be written to */
+    int fd[2];
     (void)arg;
-    memset(step, 0, sizeof step);
-    for (int i = 0; i < CHAINS; i++) {
-        for (int k = 0; k < STEPS; k++)
-            weir_step_nop(&step[i][k]);
-        end[i].op = (struct weir_op){
-            .fn = note_end, .user = &end[i], .deadline = i % 4 == 3 ? weir_now() + WEIR_US : 0};
-        weir_op_chain(core, &end[i].op, step[i], 2 + (unsigned)i % (STEPS - 1));
-        if (i % 4 == 1)
-            CHECK_EQ(weir_op_cancel(core, &end[i].op), 1);
-    }
-    for (int i = 0; i < CHAINS; i++) {
-        while (!end[i].over)
-            CHECK_EQ(weir_sleep(WEIR_US), 0);
-        if (i % 2 == 0)
-            CHECK_EQ(end[i].result, 0);
-        else
-            CHECK(end[i].result == 0 || end[i].result == (i % 4 == 1 ? -ECANCELED : -ETIMEDOUT));
+    CHECK_EQ(weir_open(&file[0], "/log", WEIR_FILE_OPTS(.write = 1, .create = 1)), 0);
+    CHECK_EQ(weir_open(&file[1], "/log", NULL), 0);
+    CHECK_EQ(weir_write_at(file[0], "........", CHAINS, 0), 0);
+    for (int i = 0; i < 2; i++)
+        fd[i] = attach_file(core, file[i]);
+    for (unsigned i = 0; i < CHAINS; i++)
+        start_chain(core, &chained[i], i, fd);
+    for (unsigned i = 0; i < CHAINS; i++)
+        check_chain(&chained[i], i, file[1]);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(weir_fd_detach(core, fd[i]), 0);
+        CHECK_EQ(weir_file_close(&file[i]), 0);
     }
     return 0;
 }
@@ -484,22 +626,52 @@ static int sleep_for_ever(void *arg)
     return weir_sleep_until(until);
 }
 
-static int sleep_for_years(void *arg)
+/* Limits without an end, of a block and of a call. */
+static int receive_for_ever(void *arg)
 {
-    weir_ns ever = WEIR_FOREVER, nearly = INT64_MAX - 1;
-    weir_ns since = weir_now();
-    (void)arg;
-    WEIR_SCOPE(sleepers, WEIR_ALL);
-    weir_task a, b;
-    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &ever, &a), 0);
-    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &nearly, &b), 0);
+    struct pair *pair = arg;
+    char byte;
+    WEIR_WITHIN(WEIR_FOREVER);
+    CHECK_EQ(weir_sock_set_recv_timeout(pair->sock[1], WEIR_FOREVER), 0);
+    return (int)weir_recv(pair->sock[1], &byte, 1);
+}
+
+static void sleep_to_the_past(weir_ns since)
+{
     CHECK_EQ(weir_sleep(0), 0);
     CHECK_EQ(weir_sleep(-1), 0);
     CHECK_EQ(weir_sleep(INT64_MIN), 0);
+    CHECK_EQ(weir_sleep_until(since), 0);
+    CHECK_EQ(weir_sleep_until(0), 0);
+    CHECK_EQ(weir_sleep_until(-1), 0);
+    CHECK_EQ(weir_sleep_until(INT64_MIN), 0);
+}
+
+static int sleep_for_years(void *arg)
+{
+    static const int years[] = {30, 200};
+    weir_ns ever = WEIR_FOREVER, nearly = INT64_MAX - 1;
+    struct pair pair;
+    (void)arg;
+    open_pair(&pair);
+    WEIR_SCOPE(sleepers, WEIR_ALL);
+    weir_task a, b, reader;
+    weir_ns since = weir_now();
+    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &ever, &a), 0);
+    CHECK_EQ(weir_spawn_task(&sleepers, sleep_for_ever, &nearly, &b), 0);
+    CHECK_EQ(weir_spawn_task(&sleepers, receive_for_ever, &pair, &reader), 0);
+    sleep_to_the_past(since);
     CHECK_LT(weir_now() - since, WEIR_SEC);
-    CHECK_EQ(weir_sleep(30 * YEAR), 0);
-    CHECK_GE(weir_now() - since, 30 * YEAR);
-    CHECK_LT(weir_now() - since, 30 * YEAR + WEIR_SEC);
+    for (int i = 0; i < 2; i++) {
+        since = weir_now();
+        CHECK_EQ(weir_sleep(years[i] * YEAR), 0);
+        CHECK_GE(weir_now() - since, years[i] * YEAR);
+        CHECK_LT(weir_now() - since, years[i] * YEAR + WEIR_SEC);
+    }
+    CHECK_EQ(weir_task_is_finished(reader), 0);
+    CHECK_EQ(weir_send(pair.sock[0], "", 1), 0);
+    CHECK_EQ(weir_task_wait(&reader), 1);
+    close_pair(&pair);
     CHECK_EQ(weir_task_is_finished(a), 0);
     CHECK_EQ(weir_task_is_finished(b), 0);
     CHECK_EQ(weir_task_cancel(a), 1);
