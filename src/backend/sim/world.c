@@ -14,8 +14,8 @@
 
 enum { HEAP_FIRST = 64 };
 
-/* Nothing is that late: from there on sums of instants could overflow. */
-#define NEVER (WEIR_FOREVER / 2)
+/* Nothing is that late, 291 years: from there on sums of instants could overflow. */
+#define NEVER (WEIR_FOREVER - 365 * 24 * 3600 * WEIR_SEC)
 
 int wi_sim_world_open(struct wi_sim_world **out, const struct wi_sim_source *source,
                       const char *faults, struct wi_why *why)
