@@ -165,12 +165,18 @@ def tool_calls_its_own_misuse_that():
 
 
 def tool_ends_when_it_is_interrupted():
-    child = subprocess.Popen([os.path.join(ROOT, "tools", "weir-sim"), "--count", "1000000", FAULTY, "fine"],
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             start_new_session=True)
-    time.sleep(2)
-    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: the programs get it, too
-    said, _ = child.communicate(timeout=PATIENCE)
+    with tempfile.TemporaryDirectory() as place:
+        pipe = os.path.join(place, "begun")
+        os.mkfifo(pipe)
+        begun = os.open(pipe, os.O_RDWR)
+        child = subprocess.Popen([os.path.join(ROOT, "tools", "weir-sim"), "--count", "1000000",
+                                  "sh", "-c", f"echo >'{pipe}'; exec '{FAULTY}' fine"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                 start_new_session=True)
+        os.read(begun, 1)  # a program runs, and so does the search
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: the programs get it, too
+        said, _ = child.communicate(timeout=PATIENCE)
+        os.close(begun)
     equal(child.returncode, 130)
     contains(said, r"^weir-sim: interrupted after \d+ seeds\n$")
 
