@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* self -- the one thread-local of the library: the core that this thread steps, or NULL. */
+/* self -- the one thread-local of the library, but for a checker of the sanitized build (sim/held.c): the
+ * core that this thread steps, or NULL. */
 #ifndef WI_BASE_SELF_H
 #define WI_BASE_SELF_H
 

@@ -466,6 +466,47 @@ CASE(probes_that_are_answered_keep_an_idle_connection)
     finish();
 }
 
+/* Two were not answered; then bytes came. */
+CASE(probes_are_counted_anew_when_something_has_come)
+{
+    char byte;
+    begin(NULL);
+    keep_alive(end[0]);
+    simnet_cut(0, 1, true);
+    simnet_pass((IDLE + INTERVAL + 1) * WEIR_SEC);
+    CHECK_EQ(simnet_send(end[1], "x", 1), 1);
+    simnet_pass(WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), 1);
+    simnet_pass((IDLE + (COUNT - 1) * INTERVAL) * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -EAGAIN);
+    simnet_pass(2 * INTERVAL * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ETIMEDOUT);
+    finish();
+}
+
+CASE(fewer_probes_than_were_sent_already_are_enough)
+{
+    char byte;
+    begin(NULL);
+    keep_alive(end[0]);
+    simnet_cut(0, 1, true);
+    simnet_pass((IDLE + INTERVAL + 1) * WEIR_SEC);
+    CHECK_EQ(simnet_set(end[0], IPPROTO_TCP, TCP_KEEPCNT, 1), 0);
+    simnet_pass(INTERVAL * WEIR_SEC);
+    CHECK_EQ(simnet_recv(end[0], &byte, 1, 0), -ETIMEDOUT);
+    finish();
+}
+
+CASE(a_unix_socket_takes_the_option_and_is_not_probed)
+{
+    simnet_open(NULL, 1, 1);
+    simnet_unix_pair(end);
+    CHECK_EQ(simnet_set(end[0], SOL_SOCKET, SO_KEEPALIVE, 1), 0);
+    CHECK_EQ(simnet_get(end[0], SOL_SOCKET, SO_KEEPALIVE), 1);
+    simnet_pass(3 * 3600 * WEIR_SEC);
+    finish();
+}
+
 CASE(a_connection_that_is_not_idle_is_not_probed)
 {
     char byte;

@@ -467,9 +467,12 @@ static void probe(struct wi_sim_world *world, struct wi_sim_event *event)
     bool is_mute = sock->peer->gone || sock->peer->dead;
     if (is_finished(sock))
         return;
-    if (used_of(sock) > 0 || world->now < sock->heard + idle) { /* what is sent asks as well */
-        probe_again(sock, used_of(sock) > 0 ? world->now + idle : sock->heard + idle);
-    } else if (sock->probes == options->keep_count) {
+    if (world->now < sock->heard + idle) {
+        sock->probes = 0;
+        probe_again(sock, sock->heard + idle);
+    } else if (used_of(sock) > 0) { /* what is sent asks as well */
+        probe_again(sock, world->now + idle);
+    } else if (sock->probes >= options->keep_count) {
         wi_sim_sock_note(sock, WI_SIM_NOTE_TIMED_OUT, sock->remote.port);
         if (!wi_sim_sock_is_over(sock->peer))
             push_sign(sock, WI_SIM_SEG_RST);
@@ -490,7 +493,7 @@ static void probe(struct wi_sim_world *world, struct wi_sim_event *event)
 void wi_sim_stream_keep_alive(struct wi_sim_sock *sock)
 {
     struct wi_sim_world *world = wi_sim_sock_world(sock);
-    if (sock->peer == NULL || wi_sim_sock_is_over(sock))
+    if (sock->domain == AF_UNIX || sock->peer == NULL || wi_sim_sock_is_over(sock))
         return;
     wi_sim_event_clear(world, &sock->keepalive);
     sock->probes = 0;
