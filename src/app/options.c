@@ -11,8 +11,6 @@
 #include "base/opts.h"
 #include "base/watchdog.h"
 
-enum { SIM_SEED = 1 };
-
 struct rule {
     const char *name;
     int64_t fallback, min, max;
@@ -121,7 +119,7 @@ int wi_options_number(struct wi_log *log, const char *call, const char *name, co
 static int resolve_seed(struct wi_log *log, uint64_t given, bool simulated, struct wi_options *out)
 {
     const char *text = environment("WEIR_SIM_SEED", simulated);
-    out->sim_seed = given != 0 ? given : SIM_SEED;
+    out->sim_seed = given != 0 ? given : WI_SIM_SEED;
     if (given != 0 || text == NULL || out->backend != WEIR_BACKEND_SIM)
         return 0;
     return wi_options_number(log, "", "WEIR_SIM_SEED", text, &out->sim_seed);

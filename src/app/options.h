@@ -9,6 +9,8 @@
 #include "weir/run.h"
 #include "weir/stats.h"
 
+enum { WI_SIM_SEED = 1 /* of a world for which nobody names one */ };
+
 struct wi_options {
     int64_t cores, stack_bytes, guard_bytes, recv_pool_bytes, sq_entries, cq_entries, ops_max,
         run_budget, tasks_max, sockets_max, linger_ns, linger_canceled_ns, nofile, inbox_limit,

@@ -12,8 +12,6 @@
 
 #include "app/sim.h"
 
-enum { SEED = 1 };
-
 #define CALL "weir_sim_run: "
 
 /* NULL: not set, or empty. */
@@ -57,7 +55,7 @@ static int read_numbers(struct wi_sim *sim, bool seed_is_taken)
     const char *seed = variable("WEIR_SIM_SEED"), *steps = variable("WEIR_SIM_STEPS");
     int rc = 0;
     if (seed_is_taken)
-        sim->seed = SEED;
+        sim->seed = WI_SIM_SEED;
     if (seed_is_taken && seed != NULL)
         rc = wi_options_number(&sim->log, CALL, "WEIR_SIM_SEED", seed, &sim->seed);
     if (rc == 0 && sim->opts.steps_max == 0 && steps != NULL)
